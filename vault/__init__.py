@@ -1,0 +1,25 @@
+"""An event-sourced, encrypted credential vault for AI agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vault.api import Vault, open_vault
+    from vault.errors import VaultError
+
+__all__ = ["Vault", "VaultError", "__version__", "open_vault"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Vault", "open_vault"):
+        from vault import api
+
+        return getattr(api, name)
+    if name == "VaultError":
+        from vault.errors import VaultError
+
+        return VaultError
+    raise AttributeError(f"module 'vault' has no attribute {name!r}")

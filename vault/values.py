@@ -1,0 +1,177 @@
+"""The small values everything else is made of: ids, secrets, time. Parsing happens here, once, at the edge.
+
+Instants are integer microseconds since 1970-01-01T00:00:00Z. Ids are plain strings with a NewType, checked by the
+``parse_*`` functions; a value of the type is a promise that it was checked.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NewType, NoReturn, Protocol
+
+from vault.errors import InputError
+
+AgentId = NewType("AgentId", str)
+ProviderId = NewType("ProviderId", str)
+ProfileId = NewType("ProfileId", str)
+Instant = NewType("Instant", int)
+
+MICROSECOND = 1
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+MAIN_AGENT = AgentId("main")
+DEFAULT_NAME = "default"
+LARGEST_SECRET = 64 * 1024
+
+_AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
+_NAME = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{0,127}")
+
+RandomBytes = Callable[[int], bytes]
+
+
+class Clock(Protocol):
+    """Anything that tells the time. Injected, so that tests own it."""
+
+    def now(self) -> Instant:
+        """The present instant, microseconds UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> Instant:
+        """The present instant, microseconds UTC."""
+        return Instant(time.time_ns() // 1000)
+
+
+class Secret:
+    """A secret that can't be printed by accident: ``repr`` and ``str`` are redacted, pickling is refused."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Call it where the secret leaves the program, nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+
+def parse_agent(text: str) -> AgentId:
+    """Check an agent id. Raises InputError."""
+    if not _AGENT.fullmatch(text):
+        raise InputError(
+            f"{_shown(text)} is not an agent id",
+            hint="use lowercase letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit",
+        )
+    return AgentId(text)
+
+
+def parse_provider(text: str) -> ProviderId:
+    """Check a provider id. Raises InputError."""
+    if not _PROVIDER.fullmatch(text):
+        raise InputError(
+            f"{_shown(text)} is not a provider id", hint="use lowercase letters, digits and hyphens, at most 64"
+        )
+    return ProviderId(text)
+
+
+def parse_name(text: str) -> str:
+    """Check the name part of a profile id. Raises InputError."""
+    if not _NAME.fullmatch(text):
+        raise InputError(
+            f"{_shown(text)} is not a profile name",
+            hint="use up to 128 visible characters without spaces, not starting with '-' or ':'",
+        )
+    return text
+
+
+def parse_profile(text: str) -> ProfileId:
+    """Check a profile id, ``provider:name``. Raises InputError."""
+    provider, colon, name = text.partition(":")
+    if not colon or not name:
+        raise InputError(
+            f"{_shown(text)} is not a profile id", hint="write it as provider:name, for example anthropic:default"
+        )
+    return ProfileId(f"{parse_provider(provider)}:{parse_name(name)}")
+
+
+def profile_id(provider: ProviderId, name: str) -> ProfileId:
+    """The profile id of a provider and a name. Raises InputError."""
+    return ProfileId(f"{provider}:{parse_name(name)}")
+
+
+def provider_of(profile: ProfileId) -> ProviderId:
+    """The provider part of a profile id."""
+    return ProviderId(profile.partition(":")[0])
+
+
+def name_of(profile: ProfileId) -> str:
+    """The name part of a profile id."""
+    return profile.partition(":")[2]
+
+
+def parse_secret(text: str) -> str:
+    """Check a secret as it came from a prompt, a pipe or a file: one line, not empty. Raises InputError.
+
+    One trailing line end is taken off. The message never repeats the input.
+    """
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret.strip():
+        raise InputError("the secret is empty", hint="give the key or token itself, on one line")
+    if "\n" in secret or "\r" in secret:
+        raise InputError("the secret has more than one line", hint="give the key or token alone, on one line")
+    if secret != secret.strip():
+        raise InputError(
+            "the secret starts or ends with a blank", hint="give the key or token without blanks around it"
+        )
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in secret):
+        raise InputError("the secret holds a control character", hint="give the key or token as plain text")
+    if len(secret) > LARGEST_SECRET:
+        raise InputError(f"the secret is longer than {LARGEST_SECRET} characters", hint="is it the right file?")
+    return secret
+
+
+def format_instant(at: int) -> str:
+    """An instant as ISO 8601 in UTC, to the second: ``2026-01-31T09:30:00Z``."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_instant_exact(at: int) -> str:
+    """An instant as ISO 8601 in UTC, to the microsecond."""
+    whole = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{at % SECOND:06d}Z"
+
+
+def _shown(text: str) -> str:
+    """A rejected id as it may be shown: short, printable, and never something that looks like a key."""
+    if not text:
+        return "an empty text"
+    if len(text) > 40:
+        return f"a text of {len(text)} characters"
+    return repr(text)
