@@ -1,0 +1,1 @@
+"""Keys, sealing and encodings: the only package that touches ciphers."""

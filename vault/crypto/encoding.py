@@ -1,0 +1,40 @@
+"""Canonical bytes: pre-authentication encoding, integers, padding. Nothing here needs a key.
+
+PAE(p1 … pn) = LE64(n) ‖ LE64(|p1|) ‖ p1 ‖ … (the encoding of PASETO, section "Authentication Padding"): no two
+different lists of parts share an encoding, so nothing authenticated can be moved from one field to another.
+"""
+
+from __future__ import annotations
+
+from vault.errors import IntegrityError
+
+PAD_STEP = 64
+
+
+def pae(*parts: bytes) -> bytes:
+    """Pre-authentication encoding of the parts."""
+    out = [len(parts).to_bytes(8, "little")]
+    for part in parts:
+        out.append(len(part).to_bytes(8, "little"))
+        out.append(part)
+    return b"".join(out)
+
+
+def u64(number: int) -> bytes:
+    """A non-negative integer as eight big-endian bytes."""
+    return number.to_bytes(8, "big")
+
+
+def pad(message: bytes) -> bytes:
+    """Four big-endian bytes of length, the message, zeros up to a multiple of 64 bytes."""
+    framed = len(message).to_bytes(4, "big") + message
+    return framed + b"\0" * (-len(framed) % PAD_STEP)
+
+
+def unpad(framed: bytes) -> bytes:
+    """Undo ``pad``. Raises IntegrityError when the framing is not canonical."""
+    length = int.from_bytes(framed[:4], "big")
+    message = framed[4 : 4 + length]
+    if len(framed) % PAD_STEP or len(framed) != 4 + length + (-(4 + length) % PAD_STEP) or any(framed[4 + length :]):
+        raise IntegrityError("a sealed message has broken padding")
+    return message
