@@ -1,0 +1,83 @@
+"""Event ↔ bytes. The header of a record is one JSON object, the *envelope*; the event's own fields are its ``facts``.
+
+Encoding is deterministic: UTF-8, no blanks, keys in the order of the type, defaults left out. Decoding keeps what it
+doesn't know: an unknown type, or a schema from a newer vault, becomes an UnknownEvent with its envelope intact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vault.errors import IntegrityError
+from vault.events.types import EVENT_TYPES, Event, UnknownEvent
+from vault.events.upcasters import UPCASTERS, Upcaster, upcast
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who caused an event: OS user, host, process and program, agent, and how vault was reached."""
+
+    user: str = ""
+    host: str = ""
+    pid: int = 0
+    program: str = ""
+    agent: str = ""
+    way: str = ""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A header as it is sealed. ``at`` is microseconds UTC; ``causation`` is the position of the event that led here."""
+
+    type: str
+    schema: int
+    at: int
+    stream: str
+    actor: Actor
+    command: str
+    correlation: str = ""
+    causation: int | None = None
+    reason: str = ""
+    facts: msgspec.Raw
+
+
+_encoder = msgspec.json.Encoder()
+_envelope: msgspec.json.Decoder[Envelope] = msgspec.json.Decoder(Envelope)
+
+
+class Codec:
+    """Encodes and decodes the events of one registry of types. The default registry is vault's own."""
+
+    def __init__(
+        self,
+        types: Mapping[str, type[Event]] = EVENT_TYPES,
+        upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+    ) -> None:
+        self._types = dict(types)
+        self._decoders = {name: msgspec.json.Decoder(cls) for name, cls in types.items()}
+        self._schemas = {name: cls.SCHEMA for name, cls in types.items()}
+        self._upcasters = upcasters
+
+    def encode(self, event: Event, **envelope: Any) -> bytes:
+        """The header bytes of an event. ``envelope`` holds the Envelope's fields but type, schema and facts."""
+        if isinstance(event, UnknownEvent):
+            raise IntegrityError("an event of an unknown type can't be appended")
+        facts = msgspec.Raw(_encoder.encode(event))
+        return _encoder.encode(Envelope(type=event.TYPE, schema=event.SCHEMA, facts=facts, **envelope))
+
+    def decode(self, header: bytes) -> tuple[Envelope, Event]:
+        """The envelope and the event of header bytes. Raises IntegrityError; unknown types become UnknownEvent."""
+        try:
+            envelope = _envelope.decode(header)
+            current = self._schemas.get(envelope.type)
+            if current is None or envelope.schema > current:
+                return envelope, UnknownEvent(type=envelope.type, schema=envelope.schema)
+            if envelope.schema == current:
+                return envelope, self._decoders[envelope.type].decode(envelope.facts)
+            facts = upcast(
+                envelope.type, envelope.schema, msgspec.json.decode(envelope.facts), current, self._upcasters
+            )
+            return envelope, msgspec.convert(facts, self._types[envelope.type])
+        except msgspec.MsgspecError:
+            raise IntegrityError("a header has a shape this vault doesn't know") from None

@@ -1,0 +1,246 @@
+"""What can happen, in the past tense. One class an event type.
+
+The stored name of a type is its snake_case ``TYPE``; its shape has the integer ``SCHEMA``. Both are promises: a name never
+changes, and a shape changes only together with its number and an upcaster. Fields that may be missing have defaults and are
+left out when they hold them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from vault.events.credentials import CredentialFacts
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all events."""
+
+    TYPE: ClassVar[str] = ""
+    SCHEMA: ClassVar[int] = 1
+
+
+class UnknownEvent(Event, frozen=True, kw_only=True):
+    """An event of a type or schema this vault doesn't know. Kept and shown; never decided upon."""
+
+    type: str
+    schema: int
+
+
+class VaultCreated(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A vault came to be."""
+
+    TYPE: ClassVar[str] = "vault_created"
+    format: int
+
+
+class AgentRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent became known. ``inherits`` is its parent, or empty for none."""
+
+    TYPE: ClassVar[str] = "agent_registered"
+    agent: str
+    inherits: str = ""
+
+
+class AgentInheritanceSet(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent got another parent, or none (empty)."""
+
+    TYPE: ClassVar[str] = "agent_inheritance_set"
+    agent: str
+    inherits: str = ""
+
+
+class AgentRemoved(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent is no longer used; its profiles and its history stay in the log."""
+
+    TYPE: ClassVar[str] = "agent_removed"
+    agent: str
+
+
+class ProfileLoggedIn(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A person or script gave a credential. The payload holds it."""
+
+    TYPE: ClassVar[str] = "profile_logged_in"
+    agent: str
+    profile: str
+    credential: CredentialFacts
+
+
+class ProfileImported(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A credential was taken over from another tool. The payload holds it."""
+
+    TYPE: ClassVar[str] = "profile_imported"
+    agent: str
+    profile: str
+    credential: CredentialFacts
+    tool: str
+    path: str = ""
+    why: str = ""
+
+
+class ProfileLoggedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile has no credential any more. What it had stays in the log."""
+
+    TYPE: ClassVar[str] = "profile_logged_out"
+    agent: str
+    profile: str
+    fingerprint: str = ""
+
+
+class ProfileRestored(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An earlier credential became current again: the one stored at ``from_position``."""
+
+    TYPE: ClassVar[str] = "profile_restored"
+    agent: str
+    profile: str
+    from_position: int
+    credential: CredentialFacts
+
+
+class OrderSet(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent's order for a provider. ``restored_from`` is the position an earlier order was taken from."""
+
+    TYPE: ClassVar[str] = "order_set"
+    agent: str
+    provider: str
+    profiles: list[str]
+    restored_from: int | None = None
+
+
+class OrderCleared(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent has no order of its own for a provider any more."""
+
+    TYPE: ClassVar[str] = "order_cleared"
+    agent: str
+    provider: str
+    restored_from: int | None = None
+
+
+class ProfilePinned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent uses this profile and no other for a provider."""
+
+    TYPE: ClassVar[str] = "profile_pinned"
+    agent: str
+    provider: str
+    profile: str
+
+
+class ProfileUnpinned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent chooses freely again for a provider."""
+
+    TYPE: ClassVar[str] = "profile_unpinned"
+    agent: str
+    provider: str
+    profile: str
+
+
+class CredentialIssued(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A secret left the vault. Appended before it did.
+
+    ``agent`` asked; ``owner`` has the profile; ``way`` is how (get, env, exec, api, …); ``program`` is who was given it.
+    ``source`` is ``stored`` or where else the secret came from, such as ``env:NAME``.
+    """
+
+    TYPE: ClassVar[str] = "credential_issued"
+    agent: str
+    owner: str
+    provider: str
+    profile: str = ""
+    source: str = "stored"
+    fingerprint: str = ""
+    way: str = ""
+    program: str = ""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a profile has been doing. Instants are microseconds UTC, 0 for never."""
+
+    failures: int = 0
+    last_reason: str = ""
+    last_failure_at: int = 0
+    last_success_at: int = 0
+    cooldown_until: int = 0
+    disabled_until: int = 0
+
+
+class UseReported(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody used a profile and told how it went. ``outcome`` is success, failure, or taken_over (an import's usage).
+
+    ``until`` is a reset time the provider reported; ``last_used`` and ``health`` are only set by an import.
+    """
+
+    TYPE: ClassVar[str] = "use_reported"
+    agent: str
+    profile: str
+    outcome: str
+    failure: str = ""
+    until: int | None = None
+    model: str = ""
+    last_used: int | None = None
+    health: Health | None = None
+
+
+class HealthCleared(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile's failures were forgiven, by a person or by a new credential."""
+
+    TYPE: ClassVar[str] = "health_cleared"
+    agent: str
+    profile: str
+
+
+class KeySlotAdded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A way to unlock was added."""
+
+    TYPE: ClassVar[str] = "key_slot_added"
+    slot: int
+    slot_kind: str
+
+
+class KeySlotRemoved(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A way to unlock was removed."""
+
+    TYPE: ClassVar[str] = "key_slot_removed"
+    slot: int
+    slot_kind: str
+
+
+class RollbackAccepted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A person accepted a log that is older than its anchor, or another one."""
+
+    TYPE: ClassVar[str] = "rollback_accepted"
+    anchor_position: int
+    head_position: int
+
+
+class LogVerified(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The whole log was verified up to a position."""
+
+    TYPE: ClassVar[str] = "log_verified"
+    events: int
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.TYPE: cls
+    for cls in (
+        VaultCreated,
+        AgentRegistered,
+        AgentInheritanceSet,
+        AgentRemoved,
+        ProfileLoggedIn,
+        ProfileImported,
+        ProfileLoggedOut,
+        ProfileRestored,
+        OrderSet,
+        OrderCleared,
+        ProfilePinned,
+        ProfileUnpinned,
+        CredentialIssued,
+        UseReported,
+        HealthCleared,
+        KeySlotAdded,
+        KeySlotRemoved,
+        RollbackAccepted,
+        LogVerified,
+    )
+}

@@ -1,0 +1,1 @@
+"""What is decided, purely: state from events, events from state. No clock, no randomness, no I/O."""

@@ -1,0 +1,139 @@
+"""One profile: its state from its events, and what may happen to it. Pure.
+
+A state keeps the current credential and the one before it; every earlier one stays reachable through the log. Nothing here
+holds a secret: a credential is named by the position of the event whose payload holds it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from vault.errors import NewerVersion, NotFound
+from vault.events.credentials import CredentialFacts
+from vault.events.types import (
+    Event,
+    ProfileImported,
+    ProfileLoggedIn,
+    ProfileLoggedOut,
+    ProfileRestored,
+    UnknownEvent,
+)
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A credential a profile holds or held: where it is stored, since when it was current, and the facts about it."""
+
+    position: int
+    since: int
+    facts: CredentialFacts
+    tool: str = ""
+
+
+class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile as of ``version`` in its stream. ``current`` is None after a logout."""
+
+    agent: str
+    profile: str
+    version: int
+    current: Held | None = None
+    previous: Held | None = None
+    logged_out_at: int = 0
+    unknown: str = ""
+
+
+def evolve_profile(
+    state: ProfileState | None, event: Event, version: int, position: int, at: int, agent: str, profile: str
+) -> ProfileState:
+    """The profile after an event."""
+    current = state.current if state else None
+    previous = state.previous if state else None
+    unknown = state.unknown if state else ""
+    logged_out_at = 0
+    match event:
+        case ProfileLoggedIn(credential=facts):
+            previous = current or previous
+            current = Held(position=position, since=at, facts=facts)
+        case ProfileImported(credential=facts, tool=tool):
+            previous = current or previous
+            current = Held(position=position, since=at, facts=facts, tool=tool)
+        case ProfileRestored(credential=facts, from_position=origin):
+            previous = current or (previous if previous and previous.position != origin else None)
+            current = Held(position=origin, since=at, facts=facts)
+        case ProfileLoggedOut():
+            previous, current, logged_out_at = current or previous, None, at
+        case UnknownEvent(type=type_name):
+            unknown, logged_out_at = type_name, (state.logged_out_at if state else 0)
+        case _:
+            logged_out_at = state.logged_out_at if state else 0
+    return ProfileState(
+        agent=agent,
+        profile=profile,
+        version=version,
+        current=current,
+        previous=previous,
+        logged_out_at=logged_out_at,
+        unknown=unknown,
+    )
+
+
+def log_in(state: ProfileState | None, agent: str, profile: str, facts: CredentialFacts) -> ProfileLoggedIn:
+    """Decide a login. An existing credential stays in the log."""
+    decidable(state)
+    return ProfileLoggedIn(agent=agent, profile=profile, credential=facts)
+
+
+def take_over(
+    state: ProfileState | None,
+    agent: str,
+    profile: str,
+    facts: CredentialFacts,
+    tool: str,
+    path: str,
+    why: str,
+    known: frozenset[tuple[str, str]] = frozenset(),
+) -> ProfileImported | None:
+    """Decide an import; None when it would change nothing.
+
+    ``known`` holds the (fingerprint, refresh fingerprint) pairs this profile was ever given by an import from the same
+    tool: taking one of those over a second time could undo a newer login, so it isn't done.
+    """
+    decidable(state)
+    if (facts.fingerprint, facts.refresh_fingerprint) in known:
+        return None
+    if state and state.current and _same(state.current.facts, facts):
+        return None
+    return ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool, path=path, why=why)
+
+
+def log_out(state: ProfileState | None, agent: str, profile: str) -> ProfileLoggedOut:
+    """Decide a logout. Raises NotFound when there is nothing to log out."""
+    decidable(state)
+    if state is None or state.current is None:
+        raise NotFound(f"{profile} of agent {agent} is not logged in", hint="vault list shows what is")
+    return ProfileLoggedOut(agent=agent, profile=profile, fingerprint=state.current.facts.fingerprint)
+
+
+def restore(state: ProfileState | None, agent: str, profile: str, origin: Held) -> ProfileRestored | None:
+    """Decide a restore of the credential stored at ``origin``; None when it is current already."""
+    decidable(state)
+    if state and state.current and state.current.position == origin.position:
+        return None
+    return ProfileRestored(agent=agent, profile=profile, from_position=origin.position, credential=origin.facts)
+
+
+def decidable(state: ProfileState | None) -> None:
+    """Raises NewerVersion when the stream holds an event this vault doesn't know."""
+    if state and state.unknown:
+        raise NewerVersion(
+            f"{state.profile} holds an event {state.unknown} written by a newer vault", hint="upgrade agent-vault"
+        )
+
+
+def _same(left: CredentialFacts, right: CredentialFacts) -> bool:
+    return (
+        left.kind == right.kind
+        and left.fingerprint == right.fingerprint
+        and left.refresh_fingerprint == right.refresh_fingerprint
+        and left.expires_at == right.expires_at
+        and left.reference == right.reference
+    )
