@@ -1,0 +1,94 @@
+"""A queue in front of SQLite's own lock: ``flock`` on a sibling file, with a time limit.
+
+SQLite's busy handler is unfair and can starve a writer for seconds; flock serves writers in the order they came. Where the
+platform has no flock this does nothing, and SQLite's own waiting remains.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vault.errors import StorageError, TryAgain
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on POSIX
+    fcntl = None  # type: ignore[assignment]
+
+
+class FileLock:
+    """An exclusive lock between processes, and between the threads of this one."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._fd = -1
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock. Raises TryAgain after the time limit (seconds), StorageError when the file can't be opened."""
+        if not self._threads.acquire(timeout=self._timeout):
+            raise TryAgain("another thread has been writing to the vault for too long", hint="try again")
+        try:
+            self._acquire()
+            try:
+                yield
+            finally:
+                if fcntl is not None:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _acquire(self) -> None:
+        if fcntl is None:  # pragma: no cover - not on POSIX
+            return
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StorageError(
+                    f"the vault can't be written: {error.strerror} ({self._path})",
+                    hint="check the owner and mode of that folder",
+                ) from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait in the kernel's queue, in a thread, because a blocking flock has no time limit of its own."""
+        got, abandoned = threading.Event(), threading.Event()
+        turn = threading.Lock()
+        fd = self._fd
+
+        def wait() -> None:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            with turn:
+                if abandoned.is_set():
+                    os.close(fd)
+                else:
+                    got.set()
+
+        threading.Thread(target=wait, daemon=True, name="vault-lock").start()
+        if got.wait(self._timeout):
+            return
+        with turn:
+            if got.is_set():
+                return
+            abandoned.set()
+            self._fd = -1
+        raise TryAgain(
+            f"another process has been writing to the vault for more than {self._timeout:.0f} seconds",
+            hint="try again",
+        )

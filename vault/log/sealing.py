@@ -1,0 +1,119 @@
+"""Sealing of records: header and payload separately, each bound to its place; blind ids for streams.
+
+place = PAE(purpose, vault id, stream id, version, position, epoch). No ciphertext can be moved to another place.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from vault.crypto.encoding import pae, u64
+from vault.crypto.keys import VaultKeys, open_payload, payload_key_id, seal_payload
+from vault.errors import IntegrityError
+from vault.log.chain import Chain, genesis_mac
+from vault.log.records import Row
+
+HEADER = b"vault/header/v1"
+PAYLOAD = b"vault/payload-place/v1"
+
+
+class Sealing:
+    """Seals, opens and chains the records of one vault."""
+
+    def __init__(self, keys: VaultKeys) -> None:
+        self.keys = keys
+        self.chain = Chain(keys.vault_id)
+        self.genesis = genesis_mac(keys.epoch(keys.epochs[0]).chain, keys.vault_id)
+        self._ids: dict[tuple[str, str], bytes] = {}
+        self._header_prefix = pae(HEADER, keys.vault_id)[8:]
+        self._count = (6).to_bytes(8, "little")
+
+    def stream_id(self, stream: str) -> bytes:
+        """The blind id (16 bytes) of a stream's name."""
+        return self.blind("stream", stream)
+
+    def blind(self, purpose: str, name: str) -> bytes:
+        """A blind index value (16 bytes), remembered."""
+        found = self._ids.get((purpose, name))
+        if found is None:
+            if len(self._ids) > 65536:
+                self._ids.clear()
+            found = self._ids[purpose, name] = self.keys.blind(purpose, name)
+        return found
+
+    def seal_header(self, header: bytes, stream: bytes, version: int, position: int, epoch: int) -> bytes:
+        """Seal a header for its place."""
+        return self.keys.epoch(epoch).header.seal(header, self._header_place(stream, version, position, epoch))
+
+    def open_header(self, row: Row) -> bytes:
+        """Open a row's header. Raises IntegrityError with the position."""
+        try:
+            place = self._header_place(row.stream, row.version, row.position, row.epoch)
+            return self.keys.epoch(row.epoch).header.open(row.header, place)
+        except IntegrityError as error:
+            raise _at(row.position, error) from None
+
+    def mac(self, row: Row, prev_mac: bytes) -> bytes:
+        """The mac a row must have."""
+        return self.chain.mac(self.keys.epoch(row.epoch).chain, row, prev_mac)
+
+    def check(self, row: Row) -> None:
+        """Check a row against its own mac and previous mac. Raises IntegrityError with the position."""
+        try:
+            expected = self.mac(row, row.prev_mac)
+        except (OverflowError, IntegrityError):
+            expected = b""
+        if not hmac.compare_digest(expected, row.mac):
+            raise IntegrityError(
+                f"the record at position {row.position} was altered",
+                hint="run vault verify, and restore the file from a backup",
+                position=row.position,
+            )
+
+    def seal_credential(
+        self, message: bytes, profile_key: bytes, key_id: bytes, stream: bytes, version: int, position: int, epoch: int
+    ) -> bytes:
+        """Seal a payload for its place."""
+        place = self._payload_place(stream, version, position, epoch)
+        return seal_payload(profile_key, key_id, message, place, self.keys.random)
+
+    def open_credential(self, row: Row, key_of: Callable[[bytes, bytes], bytes | None]) -> bytes:
+        """Open a row's payload; ``key_of(key id, stream)`` gives its profile key or None. Raises IntegrityError or Gone."""
+        if row.payload is None:
+            raise IntegrityError(f"the record at position {row.position} holds no credential", position=row.position)
+        try:
+            profile_key = key_of(payload_key_id(row.payload), row.stream)
+            return open_payload(
+                profile_key, row.payload, self._payload_place(row.stream, row.version, row.position, row.epoch)
+            )
+        except IntegrityError as error:
+            raise _at(row.position, error) from None
+
+    def _header_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:
+        try:
+            return (
+                self._count
+                + self._header_prefix
+                + b"\x10\0\0\0\0\0\0\0"
+                + stream
+                + b"\x08\0\0\0\0\0\0\0"
+                + version.to_bytes(8, "big")
+                + b"\x08\0\0\0\0\0\0\0"
+                + position.to_bytes(8, "big")
+                + b"\x08\0\0\0\0\0\0\0"
+                + epoch.to_bytes(8, "big")
+            )
+        except OverflowError:
+            raise IntegrityError("a record has a number out of range") from None
+
+    def _payload_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:
+        return pae(PAYLOAD, self.keys.vault_id, stream, u64(version), u64(position), u64(epoch))
+
+
+def _at(position: int, error: IntegrityError) -> IntegrityError:
+    return IntegrityError(
+        f"the record at position {position} was altered: {error.message}",
+        hint="run vault verify, and restore the file from a backup",
+        position=position,
+    )

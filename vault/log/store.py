@@ -1,0 +1,333 @@
+"""The event store: append and read. Everything that is acknowledged here is in the log; everything read here was checked.
+
+An append is one transaction: the head is read, expected versions are compared, each event is sealed and chained, the inline
+projections follow, the commit reaches the disk, the anchor advances. A reader checks each record against its mac and its place
+before anything is believed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from vault.crypto.keys import KEY, KEY_ID
+from vault.errors import Conflict, IntegrityError, RollbackDetected, WrongExpectedVersion
+from vault.events.codec import Codec
+from vault.events.credentials import AnyCredential, decode_credential, encode_credential
+from vault.log.anchor import Anchor
+from vault.log.database import Database
+from vault.log.records import Cause, Draft, Head, Recorded, Row
+from vault.log.sealing import Sealing
+from vault.values import Clock
+
+COLUMNS = "position, stream, version, epoch, header, payload, mac, prev_mac"
+MADE_HERE = "~"
+
+
+class Inline(Protocol):
+    """What follows the log inside the append's own transaction."""
+
+    def apply(self, connection: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
+        """Take in newly appended events."""
+        ...
+
+    def forget(self) -> None:
+        """Drop everything remembered: another process wrote, or a transaction failed."""
+        ...
+
+    def find_command(self, connection: sqlite3.Connection, command: str) -> tuple[int, int] | None:
+        """First and last position of a command's events."""
+        ...
+
+
+class EventStore:
+    """The log of one unlocked vault."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealing: Sealing,
+        anchor: Anchor,
+        clock: Clock,
+        inline: Inline,
+        codec: Codec | None = None,
+    ) -> None:
+        self.database = database
+        self.sealing = sealing
+        self.anchor = anchor
+        self.rollback: RollbackDetected | None = None
+        self._clock = clock
+        self._inline = inline
+        self._codec = codec or Codec()
+        self._head: Head | None = None
+
+    # -- appending
+
+    def append(
+        self, drafts: Sequence[Draft], cause: Cause, expected: Mapping[str, int] | None = None
+    ) -> list[Recorded]:
+        """Append events, all or none. ``expected`` maps a stream to the version it must be at (0 for none yet).
+
+        A ``cause.command`` seen before appends nothing and returns what it did then. Raises WrongExpectedVersion, Conflict,
+        RollbackDetected, TryAgain, StorageError, IntegrityError.
+        """
+        with self.writing() as connection:
+            if cause.command:
+                earlier = self._inline.find_command(connection, cause.command)
+                if earlier:
+                    return self._repeat(earlier, drafts, cause.command)
+            return self.append_within(connection, drafts, cause, expected)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A turn at writing: a transaction, then the anchor. Raises RollbackDetected when the log is not to be written."""
+        if self.rollback:
+            raise self.rollback
+        with self.database.turn():
+            try:
+                with self.database.transaction() as connection:
+                    before = self._newest(connection)
+                    yield connection
+                    after = self._head or before
+            except BaseException:
+                self._head = None
+                self._inline.forget()
+                raise
+            if after.position != before.position:
+                self.anchor.write(after.position, after.mac)
+
+    def append_within(
+        self,
+        connection: sqlite3.Connection,
+        drafts: Sequence[Draft],
+        cause: Cause,
+        expected: Mapping[str, int] | None = None,
+    ) -> list[Recorded]:
+        """Append inside a turn that ``writing`` gave."""
+        head = self._head or self._newest(connection)
+        versions: dict[str, int] = {}
+        for stream, version in (expected or {}).items():
+            versions[stream] = self.version(connection, stream)
+            if versions[stream] != version:
+                raise WrongExpectedVersion("it changed while this command was deciding", hint="try again")
+        position, mac = head.position, head.mac
+        at = max(self._clock.now(), head.at)
+        command = cause.command or MADE_HERE + uuid.uuid4().hex
+        rows: list[Row] = []
+        recorded: list[Recorded] = []
+        for draft in drafts:
+            position += 1
+            stream = draft.stream
+            if stream not in versions:
+                versions[stream] = self.version(connection, stream)
+            versions[stream] += 1
+            header = self._codec.encode(
+                draft.event,
+                at=at,
+                stream=stream,
+                actor=cause.actor,
+                command=command,
+                correlation=cause.correlation,
+                causation=cause.causation,
+                reason=cause.reason,
+            )
+            row = self._sealed(connection, draft, header, versions[stream], position, mac)
+            mac = row.mac
+            rows.append(row)
+            envelope, event = self._codec.decode(header)
+            recorded.append(
+                Recorded(position, row.stream, row.version, envelope, event, has_payload=row.payload is not None)
+            )
+        connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        self._inline.apply(connection, recorded)
+        self._head = Head(position, mac, at)
+        return recorded
+
+    def _sealed(
+        self, connection: sqlite3.Connection, draft: Draft, header: bytes, version: int, position: int, prev_mac: bytes
+    ) -> Row:
+        sealing, keys = self.sealing, self.sealing.keys
+        stream = sealing.stream_id(draft.stream)
+        epoch = keys.current.epoch
+        payload = None
+        if draft.credential is not None:
+            key, key_id = keys.random(KEY), keys.random(KEY_ID)
+            wrap_epoch, wrapped = keys.wrap_profile_key(key, stream, key_id)
+            connection.execute(
+                "INSERT INTO profile_keys (id, stream, epoch, wrapped) VALUES (?,?,?,?)",
+                (key_id, stream, wrap_epoch, wrapped),
+            )
+            message = encode_credential(draft.credential)
+            payload = sealing.seal_credential(message, key, key_id, stream, version, position, epoch)
+        sealed = sealing.seal_header(header, stream, version, position, epoch)
+        row = Row(position, stream, version, epoch, sealed, payload, b"", prev_mac)
+        return row._replace(mac=sealing.mac(row, prev_mac))
+
+    def _repeat(self, earlier: tuple[int, int], drafts: Sequence[Draft], command: str) -> list[Recorded]:
+        recorded = list(self.read(range(earlier[0], earlier[1] + 1)))
+        then = [(r.stream, type(r.event)) for r in recorded]
+        if then != [(d.stream, type(d.event)) for d in drafts]:
+            raise Conflict(f"the command id {command} was used for another command", hint="use a new id")
+        return recorded
+
+    def version(self, connection: sqlite3.Connection, stream: str) -> int:
+        """The version a stream is at; 0 when it has no records."""
+        row = connection.execute(
+            "SELECT max(version) FROM events WHERE stream = ?", (self.sealing.stream_id(stream),)
+        ).fetchone()
+        return int(row[0] or 0)
+
+    def _newest(self, connection: sqlite3.Connection) -> Head:
+        """The head inside a transaction. Another process's head is checked against the anchor before it is built upon."""
+        row = connection.execute("SELECT position, mac FROM events ORDER BY position DESC LIMIT 1").fetchone()
+        if row is None:
+            self._head = Head(0, self.sealing.genesis, 0)
+        elif self._head is None or (self._head.position, self._head.mac) != (row[0], row[1]):
+            self._inline.forget()
+            (newest,) = self.rows(connection, range(row[0], row[0] + 1))
+            self._head = Head(newest.position, newest.mac, self.opened(newest).at)
+            mark = self.anchor.read()
+            if mark and (
+                mark.position > newest.position or (mark.position == newest.position and mark.mac != newest.mac)
+            ):
+                raise rolled_back(mark.position, newest.position)
+        return self._head
+
+    # -- reading
+
+    def head(self) -> Head:
+        """The newest record's place. Raises IntegrityError when that record was altered."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT max(position) FROM events").fetchone()
+            if row[0] is None:
+                return Head(0, self.sealing.genesis, 0)
+            (newest,) = self.rows(connection, range(row[0], row[0] + 1))
+            return Head(newest.position, newest.mac, self.opened(newest).at)
+
+    def rows(self, connection: sqlite3.Connection, positions: Iterable[int]) -> Iterator[Row]:
+        """Raw rows, each checked against its mac. Raises IntegrityError for a missing or altered one."""
+        for position in positions:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM events WHERE position = ?",  # noqa: S608
+                (position,),
+            ).fetchone()
+            if found is None:
+                raise IntegrityError(
+                    f"the record at position {position} is missing",
+                    hint="run vault verify, and restore the file from a backup",
+                    position=position,
+                )
+            row = Row._make(found)
+            self.sealing.check(row)
+            yield row
+
+    def read(self, positions: Iterable[int]) -> Iterator[Recorded]:
+        """Events at the given positions, checked. Raises IntegrityError."""
+        with self.database.reading() as connection:
+            for row in self.rows(connection, positions):
+                yield self.opened(row)
+
+    def read_stream(self, stream: str, from_version: int = 1) -> Iterator[Recorded]:
+        """The events of a stream, oldest first, checked; gaps are errors. Raises IntegrityError."""
+        with self.database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM events WHERE stream = ? AND version >= ? ORDER BY version",  # noqa: S608
+                (self.sealing.stream_id(stream), from_version),
+            )
+            for version, raw in enumerate(found, start=from_version):
+                row = Row._make(raw)
+                self.sealing.check(row)
+                if row.version != version:
+                    raise IntegrityError(
+                        f"the record before position {row.position} of its stream is missing",
+                        hint="run vault verify, and restore the file from a backup",
+                        position=row.position,
+                    )
+                yield self.opened(row)
+
+    def scan(self, first: int, last: int) -> Iterator[Recorded]:
+        """All events from one position to another, opened but not chained; constant memory. Raises IntegrityError."""
+        with self.database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM events WHERE position BETWEEN ? AND ? ORDER BY position",  # noqa: S608
+                (first, last),
+            )
+            for raw in found:
+                yield self.opened(Row._make(raw))
+
+    def opened(self, row: Row) -> Recorded:
+        """A row's event. Raises IntegrityError."""
+        envelope, event = self._codec.decode(self.sealing.open_header(row))
+        return Recorded(row.position, row.stream, row.version, envelope, event, has_payload=row.payload is not None)
+
+    def credential(self, position: int) -> AnyCredential:
+        """The credential stored at a position. Raises IntegrityError, NotFound's kin Gone when it was destroyed, Locked."""
+        with self.database.reading() as connection:
+
+            def key_of(key_id: bytes, stream: bytes) -> bytes | None:
+                return self.profile_key(connection, key_id, stream)
+
+            (row,) = self.rows(connection, (position,))
+            return decode_credential(self.sealing.open_credential(row, key_of))
+
+    def profile_key(self, connection: sqlite3.Connection, key_id: bytes, stream: bytes) -> bytes | None:
+        """A profile key, unwrapped; None when it was destroyed. Raises IntegrityError, Locked."""
+        found = connection.execute("SELECT stream, epoch, wrapped FROM profile_keys WHERE id = ?", (key_id,)).fetchone()
+        if found is None:
+            return None
+        if found[0] != stream:
+            raise IntegrityError("a profile key was moved to another profile")
+        return self.sealing.keys.unwrap_profile_key(found[2], stream, key_id, found[1])
+
+    # -- the anchor
+
+    def check_anchor(self) -> None:
+        """Compare the head with the anchor; on opening. A log that was rolled back makes this store read-only.
+
+        Sets ``rollback``; advances an anchor that lags behind a head chained to it.
+        """
+        mark = self.anchor.read()
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT position, mac FROM events ORDER BY position DESC LIMIT 1").fetchone()
+            position, mac = row or (0, self.sealing.genesis)
+            if mark is None:
+                if self.anchor.damaged:
+                    self.rollback = RollbackDetected(
+                        f"the head anchor {self.anchor.path} is damaged, so a rollback can't be ruled out",
+                        hint="if you trust this log: vault verify --accept-rollback --reason TEXT",
+                    )
+                elif position:
+                    self.anchor.write(position, mac)
+                return
+            if (position, mac) == mark:
+                return
+            if position <= mark.position or not self._chained(connection, mark.position, mark.mac):
+                self.rollback = rolled_back(mark.position, position)
+                return
+            previous = mark.mac
+            for newer in self.rows(connection, range(mark.position + 1, position + 1)):
+                if newer.prev_mac != previous:
+                    self.rollback = rolled_back(mark.position, position)
+                    return
+                previous = newer.mac
+        self.anchor.write(position, mac)
+
+    def _chained(self, connection: sqlite3.Connection, position: int, mac: bytes) -> bool:
+        row = connection.execute("SELECT mac FROM events WHERE position = ?", (position,)).fetchone()
+        return row is not None and row[0] == mac
+
+
+def rolled_back(anchored: int, position: int) -> RollbackDetected:
+    """The error for a head that is not, or not chained to, what the anchor says."""
+    if position < anchored:
+        what = f"the log ends at position {position}, but this machine has seen position {anchored}"
+    else:
+        what = f"the log is not the one this machine saw at position {anchored}"
+    return RollbackDetected(
+        f"{what}: it was rolled back or replaced",
+        hint="restore the newest file, or accept this one with: vault verify --accept-rollback --reason TEXT",
+        position=min(position, anchored) or None,
+    )
