@@ -1,0 +1,247 @@
+"""An opened, unlocked vault: the only place that wires the parts together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vault.crypto.keys import KEY, VaultKeys, WrappedEpoch, new_epoch
+from vault.crypto.keyslots import Slot
+from vault.errors import Conflict, IntegrityError, NotReady, WrongExpectedVersion
+from vault.events.codec import Actor
+from vault.events.types import VaultCreated
+from vault.log.anchor import Anchor
+from vault.log.database import Database, create_database, discard, publish
+from vault.log.records import Cause, Draft, Recorded
+from vault.log.sealing import Sealing
+from vault.log.store import EventStore
+from vault.model.streams import VAULT
+from vault.projections.engine import CHECKPOINTS, Projections
+from vault.projections.queries import Queries
+from vault.projections.replay import rebuild
+from vault.unlock import Ways, unlock
+from vault.values import Clock, RandomBytes, SystemClock
+
+FORMAT = 1
+TRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a vault's files are."""
+
+    database: Path
+    state: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Places:
+        """From VAULT_DATABASE and VAULT_STATE, else the platform's data and state folders. Raises NotReady for other URLs."""
+        named, state = environ.get("VAULT_DATABASE", ""), environ.get("VAULT_STATE", "")
+        if named.startswith("sqlite:///"):
+            named = named.removeprefix("sqlite:///")
+        elif "://" in named:
+            raise NotReady(
+                "VAULT_DATABASE names a database server",
+                hint="this version stores in SQLite: give a path or sqlite:///PATH",
+            )
+        if not named or not state:
+            from platformdirs import PlatformDirs
+
+            folders = PlatformDirs("agent-vault", appauthor=False)
+            named = named or str(Path(folders.user_data_dir) / "vault.db")
+            state = state or str(Path(folders.user_state_dir) / "state")
+        return cls(Path(named).expanduser().absolute(), Path(state).expanduser().absolute())
+
+    def anchor(self, vault_id: bytes) -> Path:
+        """The head anchor's file."""
+        return self.state / f"{vault_id.hex()}.anchor"
+
+    def unlocking(self, vault_id: bytes) -> Path:
+        """The file that remembers where key files and key commands are."""
+        return self.state / f"{vault_id.hex()}.unlock.json"
+
+
+def current_actor(environ: Mapping[str, str], way: str, agent: str = "") -> Actor:
+    """Who is acting: OS user, host, this process, the program that called it."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else ""
+    host = os.uname().nodename if hasattr(os, "uname") else environ.get("COMPUTERNAME", "")
+    return Actor(user=user, host=host, pid=os.getpid(), program=_program(), agent=agent, way=way)
+
+
+def _program() -> str:
+    """The program that started this one; where the platform doesn't tell cheaply, this one's name."""
+    try:
+        return Path(f"/proc/{os.getppid()}/comm").read_text().strip()
+    except OSError:
+        return Path(sys.argv[0]).name
+
+
+class Context:
+    """An opened vault. Close it, or use it in a ``with`` statement."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: VaultKeys,
+        places: Places,
+        clock: Clock,
+        actor: Actor,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.database = database
+        self.keys = keys
+        self.places = places
+        self.clock = clock
+        self.actor = actor
+        self.environ = environ
+        sealing = Sealing(keys)
+        self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
+        self.projections = Projections(sealing)
+        self.store = EventStore(database, sealing, self.anchor, clock, self.projections)
+        self.queries = Queries(self.store, self.projections)
+
+    def cause(self, reason: str = "", command: str = "", way: str = "", causation: int | None = None) -> Cause:
+        """What the events of one command share. ``way`` overrides how this vault was reached."""
+        actor = replace_way(self.actor, way) if way else self.actor
+        return Cause(actor=actor, command=command, reason=reason, causation=causation)
+
+    def decide(
+        self, cause: Cause, stream: str, build: Callable[[], tuple[Sequence[Draft], Mapping[str, int]]]
+    ) -> list[Recorded]:
+        """Run a decision and append what it decided; decide anew when its streams moved on meanwhile.
+
+        ``build`` reads, decides and returns (events, expected versions). ``stream`` is the one the command is about: a
+        ``cause.command`` seen before returns its first result, if that was about the same stream. Raises Conflict.
+        """
+        if cause.command:
+            with self.database.reading() as connection:
+                earlier = self.projections.find_command(connection, cause.command)
+            if earlier:
+                recorded = list(self.store.read(range(earlier[0], earlier[1] + 1)))
+                if all(r.stream != stream for r in recorded):
+                    raise Conflict(f"the command id {cause.command} was used for another command", hint="use a new id")
+                return recorded
+        for _ in range(TRIES):
+            drafts, expected = build()
+            if not drafts:
+                return []
+            try:
+                return self.store.append(drafts, cause, expected)
+            except WrongExpectedVersion:
+                continue
+        raise WrongExpectedVersion("the profile keeps changing while this command decides", hint="try again")
+
+    def close(self) -> None:
+        """Close the files."""
+        self.anchor.close()
+        self.database.close()
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def replace_way(actor: Actor, way: str) -> Actor:
+    """The same actor, having come another way."""
+    return Actor(user=actor.user, host=actor.host, pid=actor.pid, program=actor.program, agent=actor.agent, way=way)
+
+
+def read_slots(database: Database) -> tuple[bytes, list[Slot], list[WrappedEpoch]]:
+    """What is needed to unlock: vault id, key slots, wrapped epochs. Raises IntegrityError."""
+    with database.reading() as connection:
+        found = connection.execute("SELECT id, format FROM vault").fetchone()
+        slots = connection.execute("SELECT slot, kind, parameters, wrapped, commitment FROM key_slots ORDER BY slot")
+        epochs = connection.execute("SELECT epoch, audit, secret FROM epochs ORDER BY epoch")
+        if found is None or len(found[0]) != 16:
+            raise IntegrityError(f"{database.path} has no vault id", hint="restore the file from a backup")
+        return found[0], [Slot(*row) for row in slots], [WrappedEpoch(*row) for row in epochs]
+
+
+def open_context(
+    places: Places,
+    ways: Ways,
+    *,
+    clock: Clock | None = None,
+    actor: Actor | None = None,
+    way: str = "cli",
+    random: RandomBytes = os.urandom,
+) -> Context:
+    """Open and unlock the vault. ``ways.places`` is filled from the state folder.
+
+    Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError.
+    """
+    from vault.unlock import read_places
+
+    database = Database(places.database)
+    try:
+        vault_id, slots, epochs = read_slots(database)
+        ways = replace(ways, places=read_places(places.unlocking(vault_id)))
+        root, _ = unlock(slots, vault_id, ways)
+        keys = VaultKeys.from_root(vault_id, root, epochs, random)
+        context = Context(
+            database, keys, places, clock or SystemClock(), actor or current_actor(ways.environ, way), ways.environ
+        )
+        context.store.check_anchor()
+        _bring_up(context)
+        return context
+    except BaseException:
+        database.close()
+        raise
+
+
+def create_context(
+    places: Places,
+    make_slots: Callable[[bytes, bytes], Sequence[Slot]],
+    environ: Mapping[str, str],
+    *,
+    clock: Clock | None = None,
+    actor: Actor | None = None,
+    random: RandomBytes = os.urandom,
+    before_publishing: Callable[[bytes], Any] = lambda _: None,
+) -> None:
+    """Make a new vault: complete or not at all. ``make_slots(root key, vault id)`` makes its key slots.
+
+    ``before_publishing`` is given the vault id when the file is whole but has no name yet. Raises Conflict, CannotCreate.
+    """
+    draft = create_database(places.database)
+    try:
+        vault_id, root = random(16), random(KEY)
+        slots = make_slots(root, vault_id)
+        epoch = new_epoch(root, vault_id, 1, random)
+        with draft.turn(), draft.transaction() as connection:
+            connection.execute("INSERT INTO vault VALUES (?,?)", (vault_id, FORMAT))
+            connection.executemany(
+                "INSERT INTO key_slots VALUES (?,?,?,?,?)",
+                [(s.slot, s.kind, s.parameters, s.wrapped, s.commitment) for s in slots],
+            )
+            connection.execute("INSERT INTO epochs VALUES (?,?,?)", (epoch.epoch, epoch.audit, epoch.secret))
+            connection.executemany("INSERT INTO checkpoints VALUES (?,?,0)", list(CHECKPOINTS.items()))
+        keys = VaultKeys.from_root(vault_id, root, [epoch], random)
+        context = Context(draft, keys, places, clock or SystemClock(), actor or current_actor(environ, "cli"), environ)
+        context.store.append([Draft(stream=VAULT, event=VaultCreated(format=FORMAT))], context.cause())
+        context.anchor.close()
+        before_publishing(vault_id)
+    except BaseException:
+        draft.close()
+        discard(draft.path)
+        raise
+    publish(draft, places.database)
+
+
+def _bring_up(context: Context) -> None:
+    """Rebuild the projections when this vault's code reads them otherwise than the code that wrote them."""
+    with context.database.reading() as connection:
+        stored = dict(connection.execute("SELECT model, model_version FROM checkpoints").fetchall())
+    if stored != CHECKPOINTS and context.store.rollback is None:
+        rebuild(context.store, context.projections)

@@ -1,0 +1,1 @@
+"""Read models, kept inline with the log and rebuilt from it."""
