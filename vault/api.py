@@ -1,0 +1,177 @@
+"""The Python API: ``from vault import open_vault``.
+
+    with open_vault() as vault:
+        vault.login("anthropic", Secret("fake-key"), reason="new key")
+        key = vault.credential("anthropic").secret.reveal()
+        for entry in vault.history(profile="anthropic:default", limit=5):
+            print(entry.at, entry.type, entry.actor.user)
+        vault.restore("anthropic:default")
+
+Every method raises the errors of ``vault.errors`` and nothing else of its own. A ``Vault`` may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.commands.history import Filter, read_history
+from vault.commands.issue import Issued, issue
+from vault.commands.listing import Listing, list_profiles
+from vault.commands.login import LoggedIn, LoggedOut, log_in, log_out
+from vault.commands.restore import Restored, restore
+from vault.context import Context, Places, current_actor, open_context
+from vault.events.codec import Actor
+from vault.events.credentials import ApiKey, Token
+from vault.events.types import Event
+from vault.providers import catalogue
+from vault.unlock import Ways
+from vault.values import (
+    DEFAULT_NAME,
+    MAIN_AGENT,
+    AgentId,
+    Clock,
+    ProfileId,
+    ProviderId,
+    Secret,
+    parse_agent,
+    parse_profile,
+    parse_secret,
+    profile_id,
+    provider_of,
+)
+
+__all__ = ["Entry", "Vault", "open_vault", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the history. ``at`` is microseconds since 1970, UTC."""
+
+    position: int
+    at: int
+    type: str
+    actor: Actor
+    reason: str
+    event: Event
+
+
+def target(text: str) -> tuple[ProviderId, ProfileId | None]:
+    """What a person means by ``anthropic`` or ``anthropic:work``: a provider, and a profile if one is named."""
+    if ":" in text:
+        profile = parse_profile(text)
+        return provider_of(profile), profile
+    return catalogue.resolve(text), None
+
+
+class Vault:
+    """An opened, unlocked vault, as seen by one agent. Get one from ``open_vault``; close it or use ``with``."""
+
+    def __init__(self, context: Context, agent: AgentId) -> None:
+        self._context = context
+        self.agent = agent
+
+    def login(
+        self,
+        what: str,
+        secret: Secret | str,
+        *,
+        kind: str = "api_key",
+        expires_at: int | None = None,
+        label: str = "",
+        reason: str = "",
+        command_id: str = "",
+    ) -> LoggedIn:
+        """Store an API key or token for a provider (profile ``default``) or a profile (``provider:name``).
+
+        ``kind`` is api_key or token; ``expires_at`` is microseconds UTC, tokens only. A credential that was there stays in the
+        history. With a ``command_id``, a repeated call returns the first result. Raises InputError, Conflict, TryAgain.
+        """
+        provider, named = target(what)
+        profile = named or profile_id(provider, DEFAULT_NAME)
+        value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
+        if kind == "api_key":
+            credential: ApiKey | Token = ApiKey(key=value)
+        else:
+            credential = Token(token=value, expires_at=expires_at)
+        return log_in(self._context, self.agent, profile, credential, label=label, reason=reason, command=command_id)
+
+    def credential(self, what: str, *, reason: str = "", program: str = "") -> Issued:
+        """Hand out the credential chosen for a provider, or a profile's. The hand-out is in the log before this returns.
+
+        Raises NotFound, SignInAgain, TryAgain, IntegrityError.
+        """
+        provider, profile = target(what)
+        return issue(self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason)
+
+    def logout(self, profile: str, *, reason: str = "", command_id: str = "") -> LoggedOut:
+        """End a profile's credential; ``restore`` undoes it. Raises NotFound."""
+        return log_out(self._context, self.agent, parse_profile(profile), reason=reason, command=command_id)
+
+    def restore(
+        self, profile: str, *, to: int | None = None, at: int | None = None, reason: str = "", command_id: str = ""
+    ) -> Restored:
+        """Make an earlier credential current: of position ``to``, of moment ``at`` (microseconds UTC), or the previous one.
+
+        Raises NotFound, Gone.
+        """
+        return restore(
+            self._context, self.agent, parse_profile(profile), to=to, at=at, reason=reason, command=command_id
+        )
+
+    def profiles(self, *, at: int | None = None) -> Listing:
+        """What this agent sees, now or at a moment (microseconds UTC). No secrets."""
+        return list_profiles(self._context, self.agent, moment=at)
+
+    def history(
+        self,
+        *,
+        agent: str = "",
+        provider: str = "",
+        profile: str = "",
+        types: tuple[str, ...] = (),
+        actor: str = "",
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        oldest_first: bool = False,
+    ) -> Iterator[Entry]:
+        """Events, newest first, of all agents unless one is named. Moments are microseconds UTC. Opens only what it yields."""
+        wanted = Filter(agent, provider, profile, types, actor, since, until)
+        for record in read_history(self._context, wanted, limit=limit, oldest_first=oldest_first):
+            envelope = record.envelope
+            yield Entry(record.position, envelope.at, envelope.type, envelope.actor, envelope.reason, record.event)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._context.close()
+
+    def __enter__(self) -> Vault:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_vault(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    agent: str = "",
+    ask: Callable[[str], str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> Vault:
+    """Open and unlock the vault at ``path`` (default: VAULT_DATABASE, else the platform's place), as an agent (default: main).
+
+    It unlocks as the command line does: by the environment, a remembered key file or command, the OS keyring; then ``ask``, given
+    a prompt, may return a passphrase. Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError.
+    """
+    environ = os.environ if environ is None else environ
+    places = Places.of(environ)
+    if path is not None:
+        places = Places(Path(path).expanduser().absolute(), places.state)
+    name = parse_agent(agent or environ.get("VAULT_AGENT", "") or MAIN_AGENT)
+    actor = current_actor(environ, "api", name)
+    return Vault(open_context(places, Ways(environ=environ, ask=ask), clock=clock, actor=actor), name)

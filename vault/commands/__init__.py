@@ -1,0 +1,1 @@
+"""One file a verb: read, decide, append. No terminal, no exit."""

@@ -1,0 +1,224 @@
+"""get, env, exec: handing out. ``credential_issued`` is in the log before the secret leaves; if it can't be, nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vault.commands.why import SOURCES, STORED_ONLY, decide, resolvable
+from vault.context import Context
+from vault.errors import NotFound, SignInAgain, TryAgain
+from vault.events.credentials import AnyCredential, Reference, WellKnown
+from vault.events.types import CredentialIssued
+from vault.log.records import Draft
+from vault.model.choosing import CODES, Candidate, Decision, trouble
+from vault.model.streams import rotation_stream
+from vault.projections.queries import View
+from vault.providers import catalogue
+from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, provider_of
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential that was handed out. ``names`` are the environment variables it belongs in; ``source`` as in the event."""
+
+    agent: str
+    provider: str
+    profile: str
+    source: str
+    kind: str
+    secret: Secret
+    names: tuple[str, ...]
+    expires_at: int | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A credential about to be handed out."""
+
+    event: CredentialIssued
+    secret: Secret
+    kind: str
+    names: tuple[str, ...]
+    expires_at: int | None = None
+
+
+def issue(
+    context: Context,
+    agent: AgentId,
+    provider: ProviderId,
+    *,
+    profile: ProfileId | None = None,
+    way: str,
+    program: str = "",
+    sources: Sequence[str] = SOURCES,
+    reason: str = "",
+) -> Issued:
+    """Hand out one credential: the named profile's, or the chosen one.
+
+    Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, and whatever keeps the event from being written.
+    """
+    ready = prepare(context, agent, provider, profile=profile, way=way, program=program, sources=sources)
+    return hand_out(context, [ready], way=way, reason=reason)[0]
+
+
+def hand_out(context: Context, ready: Sequence[Ready], *, way: str, reason: str = "") -> list[Issued]:
+    """Append ``credential_issued`` for each, all or none, and only then give the secrets."""
+    drafts = [Draft(stream=rotation_stream(r.event.owner, r.event.provider), event=r.event) for r in ready]
+    recorded = context.store.append(drafts, context.cause(reason, way=way)) if drafts else []
+    return [
+        Issued(
+            r.event.agent,
+            r.event.provider,
+            r.event.profile,
+            r.event.source,
+            r.kind,
+            r.secret,
+            r.names,
+            r.expires_at,
+            record.position,
+        )
+        for r, record in zip(ready, recorded, strict=True)
+    ]
+
+
+def prepare(
+    context: Context,
+    agent: AgentId,
+    provider: ProviderId,
+    *,
+    profile: ProfileId | None = None,
+    way: str,
+    program: str = "",
+    sources: Sequence[str] = SOURCES,
+) -> Ready:
+    """Choose and open a credential without handing it out. Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone."""
+    program = program or context.actor.program
+    if profile is not None:
+        return _stored(context, agent, _named(context, agent, profile), way, program)
+    decision = decide(context, agent, provider, sources=sources)
+    if decision.chosen is None:
+        raise nothing_usable(decision)
+    if decision.candidate is not None:
+        return _stored(context, agent, decision.candidate, way, program)
+    name = decision.chosen.what.removeprefix("env:")
+    value = context.environ[name]
+    event = CredentialIssued(
+        agent=agent,
+        owner=agent,
+        provider=provider,
+        source=decision.chosen.what,
+        fingerprint=context.keys.fingerprint(value),
+        way=way,
+        program=program,
+    )
+    return Ready(event, Secret(value), "environment", (name,))
+
+
+def prepare_all(
+    context: Context, agent: AgentId, providers: Sequence[ProviderId], *, way: str, program: str = ""
+) -> list[Ready]:
+    """Everything ``exec`` or ``env`` injects: the named providers', or one for each provider the agent has a usable one for.
+
+    Environment variables are no source here: putting the vault's credential in their place is what was asked for.
+    """
+    if providers:
+        return [prepare(context, agent, p, way=way, program=program, sources=STORED_ONLY) for p in providers]
+    seen = sorted({provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()})
+    ready = []
+    for provider in seen:
+        decision = decide(context, agent, provider, sources=STORED_ONLY)
+        if decision.candidate is not None:
+            ready.append(_stored(context, agent, decision.candidate, way, program or context.actor.program))
+    return ready
+
+
+def stale_names(providers: Iterable[str]) -> set[str]:
+    """Every variable that could hold another credential of these providers: they leave a child's environment."""
+    names: set[str] = set()
+    for name in providers:
+        names.update(catalogue.env_names(ProviderId(name)))
+        known = catalogue.provider(name)
+        if known is not None:
+            names.update(known.also_env, *known.env_sets)
+    return names
+
+
+def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
+    """The error that tells why nothing could be chosen, and what to do."""
+    agent, provider = decision.agent, decision.provider
+    codes = {c.code for c in decision.considered}
+    what = f"agent {agent} has no usable credential for {provider}"
+    if not decision.considered or codes <= {"missing"}:
+        return NotFound(f"agent {agent} has no credential for {provider}", hint=f"vault login {provider}")
+    why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
+    waits = [c.until for c in decision.considered if c.code == "disabled" and c.until]
+    if waits:
+        return TryAgain(
+            f"{what}: {why}",
+            hint=f"wait until {format_instant(min(waits))}, or forgive it with: vault health clear PROFILE",
+        )
+    if "not_in_order" in codes:
+        return NotFound(
+            f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
+        )
+    if codes & {"expired", "needs_sign_in"}:
+        return SignInAgain(f"{what}: {why}", hint=f"vault login {provider}")
+    return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
+
+
+def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
+    """A profile asked for by id: health doesn't matter, everything else does."""
+    state = View(context.queries, agent).find(profile)
+    if state.current is None:
+        raise NotFound(f"{profile} of agent {state.agent} is logged out", hint=f"vault restore {profile} undoes it")
+    candidate = Candidate(profile, state.agent, state.current.facts, state.current.position)
+    candidate = resolvable(candidate, context.environ)
+    code, _ = trouble(candidate, provider_of(profile), context.clock.now())
+    if code in ("expired", "needs_sign_in"):
+        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint=f"vault login {profile}")
+    if code:
+        raise NotFound(
+            f"{profile} of agent {state.agent} can't be handed out: {CODES[code]}", hint=f"vault show {profile}"
+        )
+    return candidate
+
+
+def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, program: str) -> Ready:
+    credential = context.store.credential(candidate.position)
+    provider = provider_of(ProfileId(candidate.profile))
+    secret = secret_of(context, credential, candidate)
+    names = (credential.env,) if isinstance(credential, WellKnown) else catalogue.env_names(provider)
+    event = CredentialIssued(
+        agent=agent,
+        owner=candidate.owner,
+        provider=provider,
+        profile=candidate.profile,
+        source="stored" if not isinstance(credential, Reference) else f"{credential.scheme}:{credential.target}",
+        fingerprint=context.keys.fingerprint(secret),
+        way=way,
+        program=program,
+    )
+    return Ready(event, Secret(secret), credential.kind, names, credential.expires())
+
+
+def secret_of(context: Context, credential: AnyCredential, candidate: Candidate) -> str:
+    """The secret of a credential that can be handed out now. Raises SignInAgain, NotFound."""
+    expires = credential.expires()
+    if expires is not None and expires <= context.clock.now():
+        raise SignInAgain(
+            f"the access token of {candidate.profile} of agent {candidate.owner} expired at {format_instant(expires)}",
+            hint=f"vault login {candidate.profile}",
+        )
+    if isinstance(credential, Reference):
+        value = context.environ.get(credential.target, "") if credential.scheme == "env" else ""
+        if value:
+            return value
+        raise NotFound(
+            f"{candidate.profile} refers to {credential.scheme}:{credential.target}, which leads nowhere now"
+        )
+    secret = credential.secret()
+    if not secret:
+        raise NotFound(f"{candidate.profile} holds no single secret", hint=f"vault show {candidate.profile}")
+    return secret

@@ -1,0 +1,224 @@
+"""init, key: a new vault and the ways to unlock one. A slot wraps the root key; changing a slot rewrites one row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.context import Context, Places, create_context, read_slots
+from vault.crypto.keys import KEY
+from vault.crypto.keyslots import (
+    COMMAND,
+    KEY_FILE,
+    KEYRING,
+    PASSPHRASE,
+    RECOVERY,
+    Slot,
+    make_slot,
+    new_recovery_code,
+    parse_recovery_code,
+)
+from vault.errors import Conflict, InputError, Locked, NotFound, NotReady, StorageError
+from vault.events.types import KeySlotAdded, KeySlotRemoved
+from vault.log.records import Draft
+from vault.model.streams import VAULT
+from vault.unlock import (
+    Ways,
+    create_key_file,
+    forget_place,
+    keyring_available,
+    keyring_delete,
+    keyring_read,
+    keyring_write,
+    passphrase_bytes,
+    read_key_file,
+    read_places,
+    remember_place,
+    run_key_command,
+    unlock,
+)
+from vault.values import Clock
+
+MAIN_SLOT, RECOVERY_SLOT = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A way to unlock that somebody chose. ``text`` is a key file's path or a key command, else empty."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A slot's secret, and what to remember about where it is."""
+
+    kind: str
+    material: bytes
+    place: str = ""
+    code: str = ""
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """A new vault. The recovery code is told here and nowhere else."""
+
+    path: Path
+    kind: str
+    recovery_code: str
+    key_file_created: bool
+
+
+def choose_way(named: Choice | None, ways: Ways) -> Choice:
+    """How to unlock a new vault when nothing, or something, was named.
+
+    Named, else what the environment names, else a real OS keyring, else a passphrase on a terminal. Raises Locked, which says
+    exactly what exists.
+    """
+    if named is not None:
+        return named
+    environ = ways.environ
+    if environ.get("VAULT_KEY_FILE"):
+        return Choice(KEY_FILE, environ["VAULT_KEY_FILE"])
+    if environ.get("VAULT_KEY_COMMAND"):
+        return Choice(COMMAND, environ["VAULT_KEY_COMMAND"])
+    if environ.get("VAULT_PASSPHRASE"):
+        return Choice(PASSPHRASE)
+    if keyring_available():
+        return Choice(KEYRING)
+    if ways.ask is not None:
+        return Choice(PASSPHRASE)
+    raise Locked(
+        "there is no OS keyring and no terminal to ask for a passphrase",
+        hint="use --key-file PATH, --key-command CMD, or set VAULT_PASSPHRASE, VAULT_KEY_FILE or VAULT_KEY_COMMAND",
+    )
+
+
+def obtain(choice: Choice, ways: Ways, account: str) -> Secret:
+    """Get or make the secret of a chosen way. A missing key file is created."""
+    if choice.kind == KEY_FILE:
+        path = Path(choice.text).expanduser().absolute()
+        if path.exists():
+            return Secret(KEY_FILE, read_key_file(path), str(path))
+        return Secret(KEY_FILE, create_key_file(path), str(path), created=True)
+    if choice.kind == COMMAND:
+        return Secret(COMMAND, run_key_command(choice.text, ask=ways.ask is not None), choice.text)
+    if choice.kind == PASSPHRASE:
+        return Secret(PASSPHRASE, passphrase_bytes(_passphrase(ways)))
+    if choice.kind == RECOVERY:
+        code = new_recovery_code()
+        return Secret(RECOVERY, parse_recovery_code(code), code=code)
+    material = os.urandom(KEY)
+    keyring_write(account, material)
+    if keyring_read(account) != material:
+        raise StorageError("the OS keyring did not keep the key", hint="use --key-file PATH or a passphrase instead")
+    return Secret(KEYRING, material)
+
+
+def initialise(
+    places: Places, named: Choice | None, ways: Ways, *, clock: Clock | None = None, kdf: dict[str, int] | None = None
+) -> Initialised:
+    """Make a vault with one way to unlock and a recovery code.
+
+    Raises Conflict when there is one, CannotCreate, Locked, Unavailable, InputError. Nothing is left when it fails.
+    """
+    if places.database.exists():
+        raise Conflict(
+            f"there is a vault at {places.database} already", hint="use it, or set VAULT_DATABASE to another place"
+        )
+    choice = choose_way(named, ways)
+    made: list[Secret] = []
+    recovery = obtain(Choice(RECOVERY), ways, "")
+
+    def slots(root: bytes, vault_id: bytes) -> Sequence[Slot]:
+        made.append(obtain(choice, ways, vault_id.hex()))
+        return [
+            make_slot(MAIN_SLOT, made[0].kind, made[0].material, root, vault_id, kdf=kdf),
+            make_slot(RECOVERY_SLOT, RECOVERY, recovery.material, root, vault_id),
+        ]
+
+    def remember(vault_id: bytes) -> None:
+        if made[0].place:
+            remember_place(places.unlocking(vault_id), MAIN_SLOT, made[0].place)
+
+    try:
+        create_context(places, slots, ways.environ, clock=clock, before_publishing=remember)
+    except BaseException:
+        if made and made[0].created:
+            Path(made[0].place).unlink(missing_ok=True)
+        raise
+    return Initialised(places.database, choice.kind, recovery.code, made[0].created)
+
+
+def list_slots(context: Context) -> list[tuple[Slot, str]]:
+    """The ways to unlock, each with the place this machine remembers for it."""
+    _, slots, _ = read_slots(context.database)
+    places = read_places(context.places.unlocking(context.keys.vault_id))
+    return [(slot, places.get(slot.slot, "")) for slot in slots]
+
+
+def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, reason: str = "") -> tuple[Slot, Secret]:
+    """Add a way to unlock. ``ways`` unlock the vault once more, to get at the root key; ``new_ways`` ask for the new secret.
+
+    Raises Conflict for a second keyring slot, and whatever obtaining the secret raises.
+    """
+    vault_id, slots, _ = read_slots(context.database)
+    if choice.kind == KEYRING and any(s.kind == KEYRING for s in slots):
+        raise Conflict("this vault has a keyring slot already", hint="vault key list shows the slots")
+    root, _ = unlock(slots, vault_id, ways)
+    number = max(s.slot for s in slots) + 1
+    secret = obtain(choice, new_ways, vault_id.hex())
+    slot = make_slot(number, secret.kind, secret.material, root, vault_id)
+    with context.store.writing() as connection:
+        connection.execute(
+            "INSERT INTO key_slots VALUES (?,?,?,?,?)",
+            (slot.slot, slot.kind, slot.parameters, slot.wrapped, slot.commitment),
+        )
+        event = KeySlotAdded(slot=number, slot_kind=slot.kind)
+        context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+    if secret.place:
+        remember_place(context.places.unlocking(vault_id), number, secret.place)
+    return slot, secret
+
+
+def remove_slot(context: Context, number: int, *, reason: str = "") -> Slot:
+    """Remove a way to unlock. The last one can't go. Raises NotFound, Conflict."""
+    vault_id, _, _ = read_slots(context.database)
+    with context.store.writing() as connection:
+        _, slots, _ = read_slots(context.database)
+        slot = next((s for s in slots if s.slot == number), None)
+        if slot is None:
+            raise NotFound(f"there is no key slot {number}", hint="vault key list shows the slots")
+        if len(slots) == 1:
+            raise Conflict("the last key slot can't be removed", hint="add another first: vault key add")
+        connection.execute("DELETE FROM key_slots WHERE slot = ?", (number,))
+        event = KeySlotRemoved(slot=number, slot_kind=slot.kind)
+        context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+    forget_place(context.places.unlocking(vault_id), number)
+    if slot.kind == KEYRING:
+        keyring_delete(vault_id.hex())
+    return slot
+
+
+def _passphrase(ways: Ways) -> str:
+    """A new passphrase: from the environment, or asked twice."""
+    named = ways.environ.get("VAULT_PASSPHRASE", "")
+    if named:
+        return named
+    if ways.ask is None:
+        raise NotReady(
+            "there is no terminal to ask for a passphrase", hint="set VAULT_PASSPHRASE, or use --key-file PATH"
+        )
+    first = ways.ask("New passphrase: ")
+    if first != ways.ask("The same again: "):
+        raise InputError("the two passphrases differ", hint="try again")
+    return first
+
+
+def environment_without_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what unlocks a vault, for a child that must not have it."""
+    return {k: v for k, v in environ.items() if k not in ("VAULT_PASSPHRASE", "VAULT_KEY_FILE", "VAULT_KEY_COMMAND")}

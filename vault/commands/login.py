@@ -1,0 +1,151 @@
+"""login, logout: a profile gets a credential, or has none any more. Nothing is ever overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vault.context import Context
+from vault.errors import NotFound, UsageError
+from vault.events.credentials import AnyCredential, CredentialFacts, Reference
+from vault.events.types import AgentRegistered, HealthCleared, ProfileLoggedIn
+from vault.log.records import Draft
+from vault.model import agents as agents_model
+from vault.model import profile as profile_model
+from vault.model.health import WELL
+from vault.model.profile import Held
+from vault.model.streams import AGENTS, profile_stream, rotation_stream
+from vault.values import MAIN_AGENT, AgentId, ProfileId
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """What a login did. ``replaced`` is the credential that was current before; it stays in the log."""
+
+    agent: str
+    profile: str
+    position: int
+    facts: CredentialFacts
+    replaced: Held | None = None
+    unchanged: bool = False
+    registered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut:
+    """What a logout did."""
+
+    agent: str
+    profile: str
+    position: int
+    was: Held | None
+
+
+def facts_of(
+    context: Context, credential: AnyCredential, *, label: str = "", account: str = "", ownership: str = "vault"
+) -> CredentialFacts:
+    """What a header may tell about a credential."""
+    secret, second = credential.secret(), credential.second_secret()
+    return CredentialFacts(
+        kind=credential.kind,
+        fingerprint=context.keys.fingerprint(secret) if secret else "",
+        refresh_fingerprint=context.keys.fingerprint(second) if second else "",
+        expires_at=credential.expires(),
+        label=label,
+        account=account,
+        ownership=ownership,
+        reference=f"{credential.scheme}:{credential.target}" if isinstance(credential, Reference) else "",
+    )
+
+
+def health_drafts(context: Context, agent: str, profile: str) -> list[Draft]:
+    """A new credential starts well: the event that forgives the old one's failures, if there are any."""
+    provider = profile.partition(":")[0]
+    if context.queries.rotation(agent, provider).health_of(profile) == WELL:
+        return []
+    return [Draft(stream=rotation_stream(agent, provider), event=HealthCleared(agent=agent, profile=profile))]
+
+
+def registration(context: Context, agent: str) -> tuple[list[Draft], Mapping[str, int]]:
+    """The event that registers an agent on its first login, inheriting from main, if it isn't known yet."""
+    known = context.queries.agents()
+    if known.known(agent):
+        return [], {}
+    event: AgentRegistered = agents_model.register(known, agent, MAIN_AGENT)
+    return [Draft(stream=AGENTS, event=event)], {AGENTS: known.version}
+
+
+def log_in(
+    context: Context,
+    agent: AgentId,
+    profile: ProfileId,
+    credential: AnyCredential,
+    *,
+    label: str = "",
+    account: str = "",
+    reason: str = "",
+    command: str = "",
+) -> LoggedIn:
+    """Store a credential as a profile's current one. Raises NewerVersion, Conflict, TryAgain, StorageError."""
+    facts = facts_of(context, credential, label=label, account=account)
+    stream = profile_stream(agent, profile)
+    replaced: list[Held | None] = [None]
+    registered: list[bool] = [False]
+
+    def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
+        state = context.queries.profile(agent, profile)
+        replaced[0] = state.current if state else None
+        event = profile_model.log_in(state, agent, profile, facts)
+        first, expected = registration(context, agent)
+        registered[0] = bool(first)
+        drafts = [
+            *first,
+            Draft(stream=stream, event=event, credential=credential),
+            *health_drafts(context, agent, profile),
+        ]
+        return drafts, {**expected, stream: state.version if state else 0}
+
+    recorded = context.decide(context.cause(reason, command), stream, build)
+    entry = next(r for r in recorded if isinstance(r.event, ProfileLoggedIn))
+    return LoggedIn(
+        agent,
+        profile,
+        entry.position,
+        facts,
+        replaced[0],
+        unchanged=replaced[0] is not None and replaced[0].facts.fingerprint == facts.fingerprint,
+        registered=registered[0],
+    )
+
+
+def log_out(context: Context, agent: AgentId, profile: ProfileId, *, reason: str = "", command: str = "") -> LoggedOut:
+    """End a profile's current credential. Raises NotFound when there is none; a parent's profile is named as such."""
+    stream = profile_stream(agent, profile)
+    was: list[Held | None] = [None]
+
+    def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
+        lineage = context.queries.agents().lineage(agent)
+        state = context.queries.profile(agent, profile)
+        if state is None or state.current is None:
+            for owner in lineage[1:]:
+                inherited = context.queries.profile(owner, profile)
+                if inherited and inherited.current:
+                    raise NotFound(
+                        f"{profile} belongs to agent {owner}; {agent} only inherits it",
+                        hint=f"to log it out for all: vault logout {profile} --agent {owner}",
+                    )
+        event = profile_model.log_out(state, agent, profile)
+        was[0] = state.current if state else None
+        return [Draft(stream=stream, event=event)], {stream: state.version if state else 0}
+
+    (recorded,) = context.decide(context.cause(reason, command), stream, build)
+    return LoggedOut(agent, profile, recorded.position, was[0])
+
+
+def check_kind(kind: str, expires_in: int | None) -> str:
+    """Check the kind of a login that takes one secret. Raises UsageError."""
+    if kind not in ("api_key", "token"):
+        raise UsageError(f"{kind!r} is not a kind of credential that can be typed in", hint="use api_key or token")
+    if expires_in is not None and kind == "api_key":
+        raise UsageError("an api_key has no expiry here", hint="use --kind token together with --expires-in")
+    return kind

@@ -1,0 +1,140 @@
+"""restore: an earlier credential becomes current again. It appends; nothing is rewound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vault.commands.login import health_drafts, registration
+from vault.context import Context
+from vault.errors import NotFound
+from vault.events.credentials import CredentialFacts
+from vault.events.types import ProfileImported, ProfileLoggedIn, ProfileRestored
+from vault.log.records import Draft, Recorded
+from vault.model import profile as profile_model
+from vault.model.profile import Held, ProfileState
+from vault.model.streams import profile_stream
+from vault.values import AgentId, ProfileId
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did. ``position`` is None when that credential was current already."""
+
+    agent: str
+    profile: str
+    position: int | None
+    origin: int
+    facts: CredentialFacts
+    replaced: Held | None
+    warning: str = ""
+
+
+def restore(
+    context: Context,
+    agent: AgentId,
+    profile: ProfileId,
+    *,
+    to: int | None = None,
+    at: int | None = None,
+    reason: str = "",
+    command: str = "",
+) -> Restored:
+    """Make an earlier credential of the agent's own profile current.
+
+    ``to`` is the position of an event that stored or restored it; ``at`` a moment at which it was current; neither means the
+    one that was logged out, or else the one before the current. The secret is opened first, so a destroyed one is told at
+    once. Raises NotFound, Gone, IntegrityError.
+    """
+    stream = profile_stream(agent, profile)
+    found: list[Held] = []
+    replaced: list[Held | None] = [None]
+
+    def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
+        state = context.queries.profile(agent, profile)
+        if state is None:
+            raise NotFound(f"agent {agent} never had a profile {profile}", hint="vault history shows what there was")
+        origin = _origin(context, state, stream, to, at)
+        context.store.credential(origin.position)
+        found[:] = [origin]
+        replaced[0] = state.current
+        event = profile_model.restore(state, agent, profile, origin)
+        if event is None:
+            return [], {}
+        first, expected = registration(context, agent)
+        drafts = [*first, Draft(stream=stream, event=event), *health_drafts(context, agent, profile)]
+        return drafts, {**expected, stream: state.version}
+
+    recorded = context.decide(context.cause(reason, command), stream, build)
+    if not found:
+        entry = next(r for r in recorded if isinstance(r.event, ProfileRestored))
+        found.append(_held(entry))
+    origin = found[0]
+    entry_position = next((r.position for r in recorded if isinstance(r.event, ProfileRestored)), None)
+    return Restored(
+        agent,
+        profile,
+        entry_position,
+        origin.position,
+        origin.facts,
+        replaced[0],
+        _warning(origin.facts, context.clock.now()),
+    )
+
+
+def _origin(context: Context, state: ProfileState, stream: str, to: int | None, at: int | None) -> Held:
+    if to is not None:
+        return _at_position(context, state, stream, to)
+    if at is not None:
+        return _at_moment(context, state, stream, at)
+    earlier = state.ended if state.current is None else state.previous
+    if earlier is None:
+        raise NotFound(
+            f"{state.profile} of agent {state.agent} has no earlier credential",
+            hint=f"vault history --profile {state.profile} shows all of them",
+        )
+    return earlier
+
+
+def _at_position(context: Context, state: ProfileState, stream: str, position: int) -> Held:
+    if 1 <= position <= context.store.head().position:
+        (record,) = context.store.read((position,))
+        if record.stream == stream and isinstance(record.event, ProfileLoggedIn | ProfileImported | ProfileRestored):
+            return _held(record)
+    raise NotFound(
+        f"position {position} holds no credential of {state.profile} of agent {state.agent}",
+        hint=f"vault history --profile {state.profile} shows the positions",
+    )
+
+
+def _at_moment(context: Context, state: ProfileState, stream: str, moment: int) -> Held:
+    current: Held | None = None
+    past: ProfileState | None = None
+    for record in context.store.read_stream(stream):
+        if record.at > moment:
+            break
+        past = profile_model.evolve_profile(
+            past, record.event, record.version, record.position, record.at, state.agent, state.profile
+        )
+        current = past.current
+    if current is None:
+        raise NotFound(
+            f"{state.profile} of agent {state.agent} had no credential then",
+            hint=f"vault history --profile {state.profile} shows when it had",
+        )
+    return current
+
+
+def _held(record: Recorded) -> Held:
+    event = record.event
+    assert isinstance(event, ProfileLoggedIn | ProfileImported | ProfileRestored)  # noqa: S101 - told by the callers
+    origin = event.from_position if isinstance(event, ProfileRestored) else record.position
+    return Held(position=origin, since=record.at, facts=event.credential)
+
+
+def _warning(facts: CredentialFacts, now: int) -> str:
+    if facts.kind == "oauth" and facts.refresh_fingerprint:
+        return "its refresh token may have been replaced since at the provider; if it fails, sign in again"
+    if facts.expires_at is not None and facts.expires_at <= now:
+        return "it has expired"
+    return ""
