@@ -30,13 +30,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A profile as of ``version`` in its stream. ``current`` is None after a logout."""
+    """A profile as of ``version`` in its stream. After a logout ``current`` is None and ``ended`` is what it was."""
 
     agent: str
     profile: str
     version: int
     current: Held | None = None
     previous: Held | None = None
+    ended: Held | None = None
     logged_out_at: int = 0
     unknown: str = ""
 
@@ -47,30 +48,35 @@ def evolve_profile(
     """The profile after an event."""
     current = state.current if state else None
     previous = state.previous if state else None
+    ended = state.ended if state else None
     unknown = state.unknown if state else ""
-    logged_out_at = 0
+    logged_out_at = state.logged_out_at if state else 0
+    last = current or ended
     match event:
         case ProfileLoggedIn(credential=facts):
-            previous = current or previous
             current = Held(position=position, since=at, facts=facts)
+            previous, ended, logged_out_at = last or previous, None, 0
         case ProfileImported(credential=facts, tool=tool):
-            previous = current or previous
             current = Held(position=position, since=at, facts=facts, tool=tool)
+            previous, ended, logged_out_at = last or previous, None, 0
         case ProfileRestored(credential=facts, from_position=origin):
-            previous = current or (previous if previous and previous.position != origin else None)
             current = Held(position=origin, since=at, facts=facts)
+            if last and last.position != origin:
+                previous = last
+            elif previous and previous.position == origin:
+                previous = None
+            ended, logged_out_at = None, 0
         case ProfileLoggedOut():
-            previous, current, logged_out_at = current or previous, None, at
+            current, ended, logged_out_at = None, last, at
         case UnknownEvent(type=type_name):
-            unknown, logged_out_at = type_name, (state.logged_out_at if state else 0)
-        case _:
-            logged_out_at = state.logged_out_at if state else 0
+            unknown = type_name
     return ProfileState(
         agent=agent,
         profile=profile,
         version=version,
         current=current,
         previous=previous,
+        ended=ended,
         logged_out_at=logged_out_at,
         unknown=unknown,
     )

@@ -30,8 +30,6 @@ class RotationState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     provider: str
     version: int = 0
     order: list[str] | None = None
-    previous_order: list[str] | None = None
-    order_changes: int = 0
     pin: str = ""
     last_used: dict[str, int] = {}
     health: dict[str, Health] = {}
@@ -48,7 +46,7 @@ def evolve_rotation(
     """The rotation after an event recorded at ``at``."""
     if state is None:
         state = RotationState(agent=agent, provider=provider)
-    order, previous, changes, pin = state.order, state.previous_order, state.order_changes, state.pin
+    order, pin = state.order, state.pin
     last_used, health, unknown = state.last_used, state.health, state.unknown
     match event:
         case CredentialIssued(profile=profile):
@@ -66,9 +64,9 @@ def evolve_rotation(
         case HealthCleared(profile=profile):
             health = {k: v for k, v in health.items() if k != profile}
         case OrderSet(profiles=profiles):
-            order, previous, changes = profiles, order, changes + 1
+            order = profiles
         case OrderCleared():
-            order, previous, changes = None, order, changes + 1
+            order = None
         case ProfilePinned(profile=profile):
             pin = profile
         case ProfileUnpinned():
@@ -80,8 +78,6 @@ def evolve_rotation(
         provider=state.provider,
         version=version,
         order=order,
-        previous_order=previous,
-        order_changes=changes,
         pin=pin,
         last_used=last_used,
         health=health,

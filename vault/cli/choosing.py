@@ -1,0 +1,262 @@
+"""why, order, pin, unpin, report, health."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import (
+    AgentOption,
+    CommandOption,
+    JsonOption,
+    NoInputOption,
+    ProfileArgument,
+    ReasonOption,
+    agent_id,
+    complete_profile,
+    complete_provider,
+    opened,
+)
+from vault.values import ProviderId, parse_profile, provider_of
+
+ProviderArgument = Annotated[
+    str, typer.Argument(metavar="PROVIDER", help="The provider.", autocompletion=complete_provider)
+]
+NeededProvider = Annotated[
+    str, typer.Option("--provider", "-p", help="The provider.", autocompletion=complete_provider)
+]
+
+order = typer.Typer(no_args_is_help=True, help="The order in which an agent's profiles are tried.")
+health = typer.Typer(no_args_is_help=True, help="Forgive failures.")
+
+
+def _provider(text: str) -> ProviderId:
+    from vault.providers import catalogue
+
+    return catalogue.resolve(text)
+
+
+def why(
+    provider: ProviderArgument, agent: AgentOption = "main", json: JsonOption = False, no_input: NoInputOption = False
+) -> None:
+    """Explain which credential would be used, with every candidate and its reason. Hands nothing out."""
+    from vault.commands.why import decide
+
+    name, wanted = agent_id(agent), _provider(provider)
+    with opened(name, no_input=no_input) as context:
+        decision = decide(context, name, wanted)
+        now = context.clock.now()
+    chosen = decision.chosen
+    if json:
+        output.write_json(
+            "why",
+            {
+                "agent": name,
+                "provider": wanted,
+                "chosen": chosen.what if chosen else None,
+                "basis": decision.basis,
+                "candidates": [
+                    {
+                        "candidate": c.what,
+                        "owner": c.owner or None,
+                        "kind": c.kind or None,
+                        "code": c.code,
+                        "reason": c.text,
+                        "until": output.moment(c.until),
+                    }
+                    for c in decision.considered
+                ],
+            },
+        )
+        return
+    if chosen:
+        output.write(f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}")
+    else:
+        output.write(f"agent {name} has nothing to use for {wanted}")
+    if decision.considered:
+        output.table(
+            ("CANDIDATE", "KIND", "AGENT", "REASON"),
+            [
+                (c.what, c.kind, c.owner, c.text + (f" ({output.until(c.until, now)})" if c.until else ""))
+                for c in decision.considered
+            ],
+        )
+    if any(c.what.startswith("env:") for c in decision.considered) and any(
+        not c.what.startswith("env:") for c in decision.considered
+    ):
+        output.say("vault exec and vault env put stored profiles in place of environment variables")
+
+
+@order.command("get")
+def order_get(
+    provider: NeededProvider, agent: AgentOption = "main", json: JsonOption = False, no_input: NoInputOption = False
+) -> None:
+    """Show the order in force."""
+    from vault.projections.queries import View
+
+    name, wanted = agent_id(agent), _provider(provider)
+    with opened(name, no_input=no_input) as context:
+        profiles, owner = View(context.queries, name).order(wanted)
+    if json:
+        output.write_json("order", {"agent": name, "provider": wanted, "order": profiles, "set_by": owner or None})
+    elif profiles is None:
+        output.say(
+            f"agent {name} has no order for {wanted}: oauth, then token, then api_key, least recently used first"
+        )
+    else:
+        for profile in profiles:
+            output.write(profile)
+        if owner != name:
+            output.say(f"inherited from agent {owner}")
+
+
+@order.command("set")
+def order_set(
+    profiles: Annotated[
+        list[str], typer.Argument(metavar="PROFILE…", help="Profiles, first first.", autocompletion=complete_profile)
+    ],
+    provider: NeededProvider,
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Set the order. Profiles it doesn't name are not used."""
+    from vault.commands.rotation import set_order
+
+    name, wanted = agent_id(agent), _provider(provider)
+    ids = [str(parse_profile(p if ":" in p else f"{wanted}:{p}")) for p in profiles]
+    with opened(name, no_input=no_input) as context:
+        done = set_order(context, name, wanted, ids, reason=reason, command=command_id)
+    _tell("order", json, done.position, f"agent {name} tries {', '.join(ids)} for {wanted}", order=ids, agent=name)
+
+
+@order.command("clear")
+def order_clear(
+    provider: NeededProvider,
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Have no order of its own again."""
+    from vault.commands.rotation import clear_order
+
+    name, wanted = agent_id(agent), _provider(provider)
+    with opened(name, no_input=no_input) as context:
+        done = clear_order(context, name, wanted, reason=reason, command=command_id)
+    _tell("order", json, done.position, f"agent {name} has no order of its own for {wanted}", order=None, agent=name)
+
+
+def pin(
+    profile: ProfileArgument,
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Use this profile for its provider, and no other."""
+    from vault.commands.rotation import pin as decide
+
+    name, target = agent_id(agent), parse_profile(profile)
+    with opened(name, no_input=no_input) as context:
+        done = decide(context, name, target, reason=reason, command=command_id)
+    _tell("pin", json, done.position, f"agent {name} uses {target} and no other", profile=target, agent=name)
+
+
+def unpin(
+    provider: ProviderArgument,
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Choose freely for a provider again."""
+    from vault.commands.rotation import unpin as decide
+
+    name = agent_id(agent)
+    wanted = provider_of(parse_profile(provider)) if ":" in provider else _provider(provider)
+    with opened(name, no_input=no_input) as context:
+        done = decide(context, name, wanted, reason=reason, command=command_id)
+    _tell("unpin", json, done.position, f"agent {name} chooses freely for {wanted}", provider=wanted, agent=name)
+
+
+def report(
+    profile: ProfileArgument,
+    outcome: Annotated[str, typer.Argument(metavar="success|failure", help="How the use went.")],
+    failure: Annotated[
+        str, typer.Option("--reason", help="rate_limit, overloaded, timeout, auth, auth_permanent, billing, …")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", help="The reset time the provider told (ISO).")] = "",
+    retry_after: Annotated[str, typer.Option("--retry-after", help="The wait the provider told: 30s, 5m.")] = "",
+    model: Annotated[str, typer.Option("--model", help="The model that was used.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Free text, kept in the history.")] = "",
+    agent: AgentOption = "main",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Tell how a use went. Failures cool a profile down or disable it; a success forgives."""
+    from vault.cli.moments import parse_length, parse_moment
+    from vault.commands.rotation import report as decide
+
+    name, target = agent_id(agent), parse_profile(profile)
+    with opened(name, no_input=no_input) as context:
+        now = context.clock.now()
+        reset = None
+        if retry_after:
+            reset = now + parse_length(retry_after)
+        elif until:
+            reset = parse_moment(until, now, end=True)
+        done, after = decide(
+            context, name, target, outcome, failure=failure, until=reset, model=model, reason=note, command=command_id
+        )
+    state = "ok"
+    if after.disabled_until > now:
+        state = f"disabled {output.until(after.disabled_until, now)[3:]} long"
+    elif after.cooldown_until > now:
+        state = f"cooling down for {output.until(after.cooldown_until, now)[3:]}"
+    body: dict[str, Any] = {
+        "profile": target,
+        "agent": name,
+        "failures": after.failures,
+        "cooldown_until": output.moment(after.cooldown_until),
+        "disabled_until": output.moment(after.disabled_until),
+    }
+    _tell("report", json, done.position, f"{target}: {state}", **body)
+
+
+@health.command("clear")
+def health_clear(
+    profile: ProfileArgument,
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Forgive a profile's failures now."""
+    from vault.commands.rotation import clear_health
+
+    name, target = agent_id(agent), parse_profile(profile)
+    with opened(name, no_input=no_input) as context:
+        done = clear_health(context, name, target, reason=reason, command=command_id)
+    _tell("health", json, done.position, f"{target} is well", profile=target, agent=name)
+
+
+@health.callback()
+def _health_root() -> None:
+    """Forgive failures."""
+
+
+def _tell(schema: str, json: bool, position: int | None, text: str, **body: Any) -> None:
+    if json:
+        output.write_json(schema, {**body, "position": position, "changed": position is not None})
+    else:
+        output.say(text + ("" if position is not None else " (it was so already)"))

@@ -1,0 +1,178 @@
+"""history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
+from vault.errors import InputError, UsageError
+from vault.values import MAIN_AGENT, parse_agent, parse_profile, parse_provider
+
+if TYPE_CHECKING:
+    from vault.commands.history import Filter
+    from vault.context import Context
+    from vault.log.records import Recorded
+
+POLL_SECONDS = 0.25
+DEFAULT_LIMIT = 50
+COLUMNS = ("position", "at", "type", "agent", "profile", "user", "host", "pid", "program", "way", "reason", "text")
+
+
+def history(
+    agent: Annotated[str, typer.Option("--agent", "-a", help="Only this agent.", autocompletion=complete_agent)] = "",
+    provider: Annotated[
+        str, typer.Option("--provider", "-p", help="Only this provider.", autocompletion=complete_provider)
+    ] = "",
+    profile: Annotated[str, typer.Option("--profile", help="Only this profile.", autocompletion=complete_profile)] = "",
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type of event (repeat for more).")
+    ] = None,
+    actor: Annotated[str, typer.Option("--actor", help="Only this OS user or program.")] = "",
+    since: Annotated[str, typer.Option("--since", help="From: 2h, monday, 2026-01-31, 2026-01-31T09:30.")] = "",
+    until: Annotated[str, typer.Option("--until", help="Up to.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many (0: all).")] = DEFAULT_LIMIT,
+    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="Oldest first.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now.")] = False,
+    json: JsonOption = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Show what happened, newest first. Never a secret."""
+    from vault.cli.moments import parse_moment
+    from vault.commands.history import Filter, read_history
+
+    if sum((json, jsonl, csv)) > 1 or (follow and json):
+        raise UsageError(
+            "two forms of output are asked for", hint="use one of --json, --jsonl, --csv; --follow with --jsonl"
+        )
+    _check_types(types or [])
+    with opened(MAIN_AGENT, no_input=no_input) as context:
+        now = context.clock.now()
+        wanted = Filter(
+            parse_agent(agent) if agent else "",
+            parse_provider(provider) if provider else "",
+            parse_profile(profile) if profile else "",
+            tuple(types or []),
+            actor,
+            parse_moment(since, now) if since else None,
+            parse_moment(until, now, end=True) if until else None,
+        )
+        start = context.store.head().position
+        found = read_history(context, wanted, limit=limit or None, oldest_first=reverse or follow)
+        if follow:
+            recent = list(read_history(context, wanted, limit=limit or None))
+            found = iter(reversed(recent))
+        if json:
+            output.write_json("history", {"events": [body(r) for r in found]})
+        elif csv:
+            _csv(found)
+        elif jsonl:
+            for record in found:
+                output.write_json_line(body(record))
+        else:
+            _lines(found)
+        if follow:
+            _follow(context, wanted, start, csv=csv, jsonl=jsonl)
+
+
+def body(record: Recorded) -> dict[str, Any]:
+    """An event for programs."""
+    import msgspec
+
+    from vault.cli.sentences import sentence
+
+    envelope = record.envelope
+    return {
+        "position": record.position,
+        "at": output.moment(record.at),
+        "type": envelope.type,
+        "schema_version": envelope.schema,
+        "stream": record.stream,
+        "version": record.version,
+        "actor": msgspec.to_builtins(envelope.actor),
+        "command_id": envelope.command,
+        "correlation_id": envelope.correlation or None,
+        "causation": envelope.causation,
+        "reason": envelope.reason or None,
+        "facts": msgspec.json.decode(envelope.facts),
+        "text": sentence(record),
+    }
+
+
+def _lines(records: Iterator[Recorded]) -> None:
+    from vault.cli.sentences import sentence, who
+
+    for record in records:
+        text = output.printable(f"{output.local(record.at)}  #{record.position:<6} {who(record)} {sentence(record)}")
+        output.write(text)
+
+
+def _csv(records: Iterator[Recorded], *, heading: bool = True) -> None:
+    import csv
+    import sys
+
+    from vault.cli.sentences import sentence
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    if heading:
+        writer.writerow(COLUMNS)
+    for record in records:
+        actor = record.envelope.actor
+        row: list[object] = [
+            record.position,
+            output.moment(record.at),
+            record.envelope.type,
+            getattr(record.event, "agent", ""),
+            getattr(record.event, "profile", ""),
+            actor.user,
+            actor.host,
+            actor.pid,
+            actor.program,
+            actor.way,
+            record.envelope.reason,
+            sentence(record),
+        ]
+        writer.writerow([_harmless(cell) for cell in row])
+    sys.stdout.flush()
+
+
+def _harmless(cell: object) -> object:
+    """A cell that a spreadsheet takes for a formula gets a quote in front."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+
+
+def _follow(context: Context, wanted: Filter, after: int, *, csv: bool, jsonl: bool) -> None:
+    """Show new events as they come, until interrupted."""
+    import sys
+
+    from vault.commands.history import read_history
+
+    while True:
+        sys.stdout.flush()
+        head = context.store.head().position
+        if head > after:
+            fresh = read_history(context, wanted, oldest_first=True, after=after)
+            if csv:
+                _csv(fresh, heading=False)
+            elif jsonl:
+                for record in fresh:
+                    output.write_json_line(body(record))
+            else:
+                _lines(fresh)
+            after = head
+            continue
+        time.sleep(POLL_SECONDS)
+
+
+def _check_types(types: list[str]) -> None:
+    from vault.events.types import EVENT_TYPES
+
+    for name in types:
+        if name not in EVENT_TYPES:
+            raise InputError(f"{name!r} is not a type of event", hint="use one of " + ", ".join(sorted(EVENT_TYPES)))

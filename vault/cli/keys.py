@@ -1,0 +1,148 @@
+"""init; key list, add, remove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened, places, ways
+from vault.errors import UsageError
+from vault.values import MAIN_AGENT
+
+if TYPE_CHECKING:
+    from vault.commands.keys import Choice
+
+key = typer.Typer(no_args_is_help=True, help="Ways to unlock the vault.")
+
+KeyringFlag = Annotated[bool, typer.Option("--keyring", help="The OS keyring.")]
+PassphraseFlag = Annotated[bool, typer.Option("--passphrase", help="A passphrase.")]
+KeyFileOption = Annotated[str, typer.Option("--key-file", metavar="PATH", help="A key file; made if it is missing.")]
+KeyCommandOption = Annotated[str, typer.Option("--key-command", metavar="CMD", help="A command that prints the key.")]
+
+
+def init(
+    keyring: KeyringFlag = False,
+    passphrase: PassphraseFlag = False,
+    key_file: KeyFileOption = "",
+    key_command: KeyCommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Make a vault. Without an option: the OS keyring if there is one, else a passphrase."""
+    from vault.commands.keys import initialise
+
+    choice = _choice(keyring, passphrase, key_file, key_command, False)
+    done = initialise(places(), choice, ways(no_input))
+    if json:
+        output.write_json(
+            "init",
+            {
+                "database": str(done.path),
+                "unlocks_with": done.kind,
+                "key_file_created": done.key_file_created,
+                "recovery_code": done.recovery_code,
+            },
+        )
+        return
+    output.say(f"made a vault at {done.path}")
+    output.say(
+        f"it unlocks with: {done.kind.replace('-', ' ')}" + (f" {key_file} (new)" if done.key_file_created else "")
+    )
+    output.say("Recovery code, shown only now. Write it down and keep it apart from this machine:")
+    output.write(done.recovery_code)
+    output.say("next: vault login PROVIDER, or vault import opencode")
+
+
+@key.command("list")
+def list_keys(json: JsonOption = False, no_input: NoInputOption = False) -> None:
+    """List the ways to unlock."""
+    from vault.commands.keys import list_slots
+
+    with opened(MAIN_AGENT, no_input=no_input) as context:
+        slots = list_slots(context)
+    if json:
+        output.write_json(
+            "keys", {"slots": [{"slot": s.slot, "kind": s.kind, "place": place or None} for s, place in slots]}
+        )
+    else:
+        output.table(("SLOT", "KIND", "WHERE"), [(str(s.slot), s.kind.replace("-", " "), place) for s, place in slots])
+
+
+@key.command("add")
+def add_key(
+    keyring: KeyringFlag = False,
+    passphrase: PassphraseFlag = False,
+    key_file: KeyFileOption = "",
+    key_command: KeyCommandOption = "",
+    recovery: Annotated[bool, typer.Option("--recovery", help="A new recovery code.")] = False,
+    new_passphrase_file: Annotated[
+        str, typer.Option("--passphrase-file", metavar="PATH", help="Read the new passphrase from a file.")
+    ] = "",
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Add a way to unlock. The vault must be unlocked to do so."""
+    from vault.cli.session import read_secret
+    from vault.commands.keys import add_slot
+    from vault.unlock import Ways
+
+    choice = _choice(keyring, passphrase or bool(new_passphrase_file), key_file, key_command, recovery)
+    if choice is None:
+        raise UsageError(
+            "no way was named", hint="use --keyring, --passphrase, --key-file PATH, --key-command CMD or --recovery"
+        )
+    here = ways(no_input)
+    given = {}
+    if new_passphrase_file:
+        text = read_secret("", stdin=False, from_file=new_passphrase_file, from_fd=None, no_input=True)
+        given = {"VAULT_PASSPHRASE": text}
+    with opened(MAIN_AGENT, no_input=no_input) as context:
+        slot, secret = add_slot(context, here, choice, Ways(environ=given, ask=here.ask), reason=reason)
+    if json:
+        output.write_json("key", {"slot": slot.slot, "kind": slot.kind, "recovery_code": secret.code or None})
+        return
+    output.say(f"added key slot {slot.slot}: {slot.kind.replace('-', ' ')}")
+    if secret.code:
+        output.say("Recovery code, shown only now. Write it down and keep it apart from this machine:")
+        output.write(secret.code)
+
+
+@key.command("remove")
+def remove_key(
+    slot: Annotated[int, typer.Argument(metavar="SLOT", help="The slot's number.")],
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Remove a way to unlock. The last one stays."""
+    from vault.commands.keys import remove_slot
+
+    with opened(MAIN_AGENT, no_input=no_input) as context:
+        removed = remove_slot(context, slot, reason=reason)
+    if json:
+        output.write_json("key", {"slot": removed.slot, "kind": removed.kind, "removed": True})
+    else:
+        output.say(f"removed key slot {removed.slot}: {removed.kind.replace('-', ' ')}")
+
+
+def _choice(keyring: bool, passphrase: bool, key_file: str, key_command: str, recovery: bool) -> Choice | None:
+    from vault.commands.keys import Choice
+    from vault.crypto import keyslots
+
+    named = [
+        Choice(kind, text)
+        for wanted, kind, text in (
+            (keyring, keyslots.KEYRING, ""),
+            (passphrase, keyslots.PASSPHRASE, ""),
+            (bool(key_file), keyslots.KEY_FILE, key_file),
+            (bool(key_command), keyslots.COMMAND, key_command),
+            (recovery, keyslots.RECOVERY, ""),
+        )
+        if wanted
+    ]
+    if len(named) > 1:
+        raise UsageError("two ways to unlock are named", hint="name one; add more with: vault key add")
+    return named[0] if named else None

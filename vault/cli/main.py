@@ -1,0 +1,179 @@
+"""The entry: the table of commands, each loaded when it is used; errors to exit statuses.
+
+A command's module is imported when the command runs (or for ``--help``), so ``vault get`` doesn't pay for ``vault import``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vault import __version__
+from vault.errors import Defect, UsageError, VaultError
+
+CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+# name: (module under vault.cli, attribute, group, what it does)
+COMMANDS: dict[str, tuple[str, str, str, str]] = {
+    "init": ("keys", "init", "Start", "Make a vault"),
+    "demo": ("demo", "demo", "Start", "Show everything at work in a temporary vault"),
+    "import": ("importing", "app", "Start", "Take over credentials from another tool"),
+    "login": ("login", "login", "Credentials", "Store a credential"),
+    "logout": ("login", "logout", "Credentials", "End a credential (restore undoes it)"),
+    "list": ("listing", "list_", "Credentials", "List profiles"),
+    "ls": ("listing", "list_", "", "The same as list"),
+    "show": ("listing", "show", "Credentials", "Show one profile"),
+    "get": ("issue", "get", "Credentials", "Print a secret"),
+    "env": ("issue", "env", "Credentials", "Print shell lines that set credentials"),
+    "exec": ("issue", "exec_", "Credentials", "Run a program with credentials in its environment"),
+    "why": ("choosing", "why", "Choosing", "Explain which credential would be used"),
+    "order": ("choosing", "order", "Choosing", "The order in which profiles are tried"),
+    "pin": ("choosing", "pin", "Choosing", "Use one profile and no other"),
+    "unpin": ("choosing", "unpin", "Choosing", "Choose freely again"),
+    "report": ("choosing", "report", "Choosing", "Tell how a use went"),
+    "health": ("choosing", "health", "Choosing", "Forgive failures"),
+    "agent": ("agents", "app", "Choosing", "Agents and whom they inherit from"),
+    "history": ("history", "history", "History", "What happened"),
+    "restore": ("restore", "restore", "History", "Bring an earlier credential or order back"),
+    "verify": ("checking", "verify", "The log", "Check the whole log"),
+    "rebuild": ("checking", "rebuild", "The log", "Replay the log into fresh projections"),
+    "doctor": ("checking", "doctor", "The log", "Look for trouble"),
+    "key": ("keys", "key", "The log", "Ways to unlock"),
+    "exit-codes": ("checking", "exit_codes", "More", "What the exit statuses mean"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Import and build one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, group, summary = COMMANDS[cmd_name]
+        found: Any = getattr(importlib.import_module(f"vault.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_command(found)
+        else:
+            app = typer.Typer(add_completion=False)
+            settings = getattr(found, "settings", {})
+            app.command(name=cmd_name, context_settings=settings)(found)
+            command = typer.main.get_command(app)
+        command.name = cmd_name
+        command.short_help = summary
+        command.hidden = not group
+        command.rich_help_panel = group
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    help="An event-sourced, encrypted credential vault for AI agents.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"vault (agent-vault) {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """An event-sourced, encrypted credential vault for AI agents."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit status. Errors are told on stderr, in one sentence, or as JSON with ``--json``."""
+    from vault.cli.output import tell_error
+
+    machine = any(a in ("--json", "--jsonl") for a in _own(arguments))
+    try:
+        command = typer.main.get_command(app)
+        result = command.main(args=arguments, prog_name="vault", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except VaultError as error:
+        tell_error(error, machine)
+        return error.exit_status
+    except typer.Exit as stop:
+        return stop.exit_code
+    except CLICK_ERROR as error:
+        found = UsageError(_plain(error), hint=_advice(error))
+        tell_error(found, machine)
+        return found.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("\ninterrupted; nothing was left half-done\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 74
+    except Exception as error:  # noqa: BLE001 - the last gate: a defect must not print values
+        found_defect = defect(error)
+        tell_error(found_defect, machine)
+        return found_defect.exit_status
+
+
+def defect(error: BaseException) -> Defect:
+    """A defect, told by type and place only: its message could hold a secret."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else ""
+    return Defect(f"vault has a defect ({type(error).__name__}{place})", hint="please report it; the log is as it was")
+
+
+def _own(arguments: list[str]) -> list[str]:
+    """The arguments before ``--``: what follows belongs to a child program."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _plain(error: Any) -> str:
+    """A usage error that repeats no value: an argument too many may be a secret."""
+    name = type(error).__name__
+    param = getattr(error, "param", None)
+    if name == "NoSuchOption":
+        return f"there is no option {error.option_name.partition('=')[0]}"
+    if name == "NoSuchCommand" or "No such command" in error.format_message():
+        return "there is no such command"
+    if name == "MissingParameter":
+        return f"{_named(param)} is missing"
+    if name == "BadParameter":
+        return f"the value of {_named(param)} is not valid"
+    text: str = error.format_message().rstrip(".")
+    if "unexpected extra argument" in text:
+        return "there are too many arguments"
+    return text[:1].lower() + text[1:]
+
+
+def _named(param: Any) -> str:
+    if param is None:
+        return "an argument"
+    return str(param.opts[-1]) if param.param_type_name == "option" else str(param.metavar or param.name)
+
+
+def _advice(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path if context else 'vault'} --help"

@@ -1,0 +1,102 @@
+"""restore."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import (
+    AgentOption,
+    CommandOption,
+    JsonOption,
+    NoInputOption,
+    ReasonOption,
+    agent_id,
+    complete_profile,
+    opened,
+)
+from vault.errors import UsageError
+from vault.values import parse_profile
+
+
+def restore(
+    profile: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="provider:name", autocompletion=complete_profile)
+    ] = "",
+    to: Annotated[int | None, typer.Option("--to", min=1, help="The position of the event to go back to.")] = None,
+    at: Annotated[str, typer.Option("--at", help="A moment at which it was right: 2h, monday, 2026-01-31T09:30.")] = "",
+    order: Annotated[bool, typer.Option("--order", help="Restore the order for a provider.")] = False,
+    provider: Annotated[str, typer.Option("--provider", "-p", help="The provider, with --order.")] = "",
+    agent: AgentOption = "main",
+    reason: ReasonOption = "",
+    command_id: CommandOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Bring an earlier credential back, the previous one unless told otherwise, or an earlier order.
+
+    It appends and never rewinds.
+    """
+    if to is not None and at:
+        raise UsageError("two places to go back to are named", hint="use --to or --at")
+    if order:
+        _order(provider or profile, to, at, agent, reason, command_id, json, no_input)
+        return
+    if provider or not profile:
+        raise UsageError(
+            "no profile was named", hint="write: vault restore PROFILE, or vault restore --order --provider P"
+        )
+    from vault.cli.moments import parse_moment
+    from vault.commands.restore import restore as bring_back
+
+    name, target = agent_id(agent), parse_profile(profile)
+    with opened(name, no_input=no_input) as context:
+        moment = parse_moment(at, context.clock.now(), end=True) if at else None
+        done = bring_back(context, name, target, to=to, at=moment, reason=reason, command=command_id)
+    if json:
+        output.write_json(
+            "restore",
+            {
+                "agent": name,
+                "profile": target,
+                "position": done.position,
+                "changed": done.position is not None,
+                "from_position": done.origin,
+                "kind": done.facts.kind,
+                "fingerprint": done.facts.fingerprint or None,
+                "replaced": done.replaced.position if done.replaced else None,
+                "warning": done.warning or None,
+            },
+        )
+        return
+    what = f"{target} of agent {name} is the {done.facts.kind} of position {done.origin} (fingerprint {done.facts.fingerprint})"
+    output.say(f"restored: {what}" if done.position is not None else f"nothing to do: {what} already")
+    if done.warning:
+        output.say(f"note: {done.warning}")
+
+
+def _order(
+    provider: str, to: int | None, at: str, agent: str, reason: str, command_id: str, json: bool, no_input: bool
+) -> None:
+    from vault.cli.moments import parse_moment
+    from vault.commands.rotation import restore_order
+    from vault.providers import catalogue
+
+    if not provider:
+        raise UsageError("no provider was named", hint="write: vault restore --order --provider P")
+    name, wanted = agent_id(agent), catalogue.resolve(provider.partition(":")[0])
+    with opened(name, no_input=no_input) as context:
+        position = to
+        if at:
+            position = context.queries.position_at(parse_moment(at, context.clock.now(), end=True))
+        done, profiles = restore_order(context, name, wanted, position=position, reason=reason, command=command_id)
+        if done.position is None:
+            profiles = context.queries.rotation(name, wanted).order
+    if json:
+        body = {"agent": name, "provider": wanted, "order": profiles, "position": done.position}
+        output.write_json("order", {**body, "changed": done.position is not None})
+        return
+    text = f"the order of agent {name} for {wanted} is {', '.join(profiles) if profiles else 'none of its own'}"
+    output.say(f"restored: {text}" if done.position is not None else f"nothing to do: {text} already")

@@ -1,0 +1,180 @@
+"""What commands share: options, opening the vault, asking a person, reading a secret."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vault.errors import InputError, StorageError, UsageError
+from vault.values import LARGEST_SECRET, MAIN_AGENT, AgentId, parse_agent, parse_secret
+
+if TYPE_CHECKING:
+    from vault.context import Context, Places
+    from vault.unlock import Ways
+
+
+def complete_profile(incomplete: str) -> list[str]:
+    """Profile ids for the shell, only where the vault opens without asking anybody."""
+    return [p for p in _completions("profiles") if p.startswith(incomplete)]
+
+
+def complete_agent(incomplete: str) -> list[str]:
+    """Agent ids for the shell."""
+    return [a for a in _completions("agents") if a.startswith(incomplete)]
+
+
+def complete_provider(incomplete: str) -> list[str]:
+    """Provider ids for the shell."""
+    from vault.providers.catalogue import providers
+
+    return [p.id for p in providers() if p.id.startswith(incomplete)]
+
+
+AgentOption = Annotated[
+    str,
+    typer.Option(
+        "--agent", "-a", envvar="VAULT_AGENT", help="The agent that uses the credential.", autocompletion=complete_agent
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+NoInputOption = Annotated[bool, typer.Option("--no-input", envvar="VAULT_NO_INPUT", help="Never ask anything.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
+CommandOption = Annotated[
+    str, typer.Option("--command-id", help="Do this once: the same id again returns the first result.")
+]
+ProviderOption = Annotated[
+    str, typer.Option("--provider", "-p", help="The provider.", autocompletion=complete_provider)
+]
+ProfileArgument = Annotated[
+    str, typer.Argument(metavar="PROFILE", help="provider:name", autocompletion=complete_profile)
+]
+
+
+def agent_id(text: str) -> AgentId:
+    """The agent of an option. Raises InputError."""
+    return parse_agent(text or MAIN_AGENT)
+
+
+def can_ask(no_input: bool) -> bool:
+    """Whether there is a person at a terminal who may be asked."""
+    if no_input:
+        return False
+    if sys.stdin.isatty():
+        return True
+    if not sys.stderr.isatty():
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
+def ask_hidden(prompt: str) -> str:
+    """Ask for a secret without showing it."""
+    import getpass
+
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        raise InputError("nothing was typed", hint="try again") from None
+
+
+def asker(no_input: bool) -> Callable[[str], str] | None:
+    """The hidden prompt, or None when nobody may be asked."""
+    return ask_hidden if can_ask(no_input) else None
+
+
+def ways(no_input: bool) -> Ways:
+    """How this process may unlock."""
+    from vault.unlock import Ways
+
+    return Ways(environ=os.environ, ask=asker(no_input))
+
+
+def places() -> Places:
+    """Where the vault is."""
+    from vault.context import Places
+
+    return Places.of(os.environ)
+
+
+@contextmanager
+def opened(agent: str, *, no_input: bool = False, way: str = "cli") -> Iterator[Context]:
+    """Open and unlock the vault for a command.
+
+    When the log was rolled back, what only reads still answers, and the command ends with that error all the same.
+    """
+    from vault.context import current_actor, open_context
+
+    actor = current_actor(os.environ, way, agent)
+    context = open_context(places(), ways(no_input), actor=actor)
+    try:
+        rolled_back = context.store.rollback
+        yield context
+        if rolled_back is not None and context.store.rollback is not None:
+            sys.stdout.flush()
+            raise rolled_back
+    finally:
+        context.close()
+
+
+def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None, no_input: bool) -> str:
+    """A secret by hidden prompt, pipe, file or file descriptor. Raises UsageError, InputError, StorageError."""
+    if sum((stdin, bool(from_file), from_fd is not None)) > 1:
+        raise UsageError("the secret is asked from two places", hint="use one of --stdin, --from-file and --from-fd")
+    if stdin or from_file == "-":
+        return parse_secret(_decoded(sys.stdin.buffer.read(LARGEST_SECRET + 3)))
+    if from_fd is not None:
+        try:
+            with os.fdopen(os.dup(from_fd), "rb") as stream:
+                return parse_secret(_decoded(stream.read(LARGEST_SECRET + 3)))
+        except OSError as error:
+            raise StorageError(f"file descriptor {from_fd} can't be read: {error.strerror}") from None
+    if from_file:
+        try:
+            with Path(from_file).expanduser().open("rb") as stream:
+                return parse_secret(_decoded(stream.read(LARGEST_SECRET + 3)))
+        except OSError as error:
+            raise StorageError(f"{from_file} can't be read: {error.strerror}", hint="check the path") from None
+    if not can_ask(no_input):
+        raise UsageError(
+            "there is no terminal to ask for the secret", hint="give it with --stdin, --from-file PATH or --from-fd N"
+        )
+    return parse_secret(ask_hidden(prompt))
+
+
+def refuse_secret_argument(extra: list[str] | None) -> None:
+    """Refuse arguments too many where one could be a secret. Raises UsageError, which doesn't repeat it."""
+    if extra:
+        raise UsageError(
+            "a secret is never given as an argument, where others can read it and the shell remembers it",
+            hint="type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed",
+        )
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError("the secret is not text", hint="give the key or token as UTF-8 text") from None
+
+
+def _completions(what: str) -> list[str]:
+    from vault.errors import VaultError
+
+    try:
+        with opened(os.environ.get("VAULT_AGENT", ""), no_input=True) as context:
+            if what == "agents":
+                return context.queries.agents().names()
+            from vault.projections.queries import View
+
+            return sorted(View(context.queries, agent_id(os.environ.get("VAULT_AGENT", ""))).visible())
+    except VaultError:
+        return []
