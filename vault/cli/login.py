@@ -58,7 +58,9 @@ def login(
     name = agent_id(agent)
     with opened(name, no_input=no_input) as context:
         if catalogue.provider(provider_of(target)) is None and not json:
-            output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own")
+            near = catalogue.nearest(provider_of(target))
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own{meant}")
         shown = "token" if kind == "token" else "API key"
         secret = read_secret(
             f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input

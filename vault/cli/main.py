@@ -121,6 +121,8 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except CLICK_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return UsageError.exit_status
         found = UsageError(_plain(error), hint=_advice(error))
         tell_error(found, machine)
         return found.exit_status

@@ -93,5 +93,7 @@ def ago(at: int, now: int) -> str:
 
 
 def until(at: int, now: int) -> str:
-    """How long from now, for people."""
-    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+    """How long from now, for people; to the nearest minute when it is more than an hour."""
+    if at <= now:
+        return f"{span(now - at)} ago"
+    return f"in {span(at - now + (MINUTE // 2 if at - now > HOUR else 0))}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vault.context import Context, Places, create_context, read_slots
@@ -169,7 +169,8 @@ def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, re
     vault_id, slots, _ = read_slots(context.database)
     if choice.kind == KEYRING and any(s.kind == KEYRING for s in slots):
         raise Conflict("this vault has a keyring slot already", hint="vault key list shows the slots")
-    root, _ = unlock(slots, vault_id, ways)
+    remembered = read_places(context.places.unlocking(vault_id))
+    root, _ = unlock(slots, vault_id, replace(ways, places=remembered))
     number = max(s.slot for s in slots) + 1
     secret = obtain(choice, new_ways, vault_id.hex())
     slot = make_slot(number, secret.kind, secret.material, root, vault_id)
@@ -217,8 +218,3 @@ def _passphrase(ways: Ways) -> str:
     if first != ways.ask("The same again: "):
         raise InputError("the two passphrases differ", hint="try again")
     return first
-
-
-def environment_without_keys(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what unlocks a vault, for a child that must not have it."""
-    return {k: v for k, v in environ.items() if k not in ("VAULT_PASSPHRASE", "VAULT_KEY_FILE", "VAULT_KEY_COMMAND")}
