@@ -21,29 +21,26 @@ from vault.commands.history import Filter, read_history
 from vault.commands.issue import Issued, issue
 from vault.commands.listing import Listing, list_profiles
 from vault.commands.login import LoggedIn, LoggedOut, log_in, log_out
+from vault.commands.naming import target
 from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
 from vault.events.codec import Actor
 from vault.events.credentials import ApiKey, Token
 from vault.events.types import Event
-from vault.providers import catalogue
 from vault.unlock import Ways
 from vault.values import (
     DEFAULT_NAME,
     MAIN_AGENT,
     AgentId,
     Clock,
-    ProfileId,
-    ProviderId,
     Secret,
     parse_agent,
     parse_profile,
     parse_secret,
     profile_id,
-    provider_of,
 )
 
-__all__ = ["Entry", "Vault", "open_vault", "target"]
+__all__ = ["Entry", "Vault", "open_vault"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,6 @@ class Entry:
     actor: Actor
     reason: str
     event: Event
-
-
-def target(text: str) -> tuple[ProviderId, ProfileId | None]:
-    """What a person means by ``anthropic`` or ``anthropic:work``: a provider, and a profile if one is named."""
-    if ":" in text:
-        profile = parse_profile(text)
-        return provider_of(profile), profile
-    return catalogue.resolve(text), None
 
 
 class Vault:

@@ -34,8 +34,8 @@ def get(
     no_input: NoInputOption = False,
 ) -> None:
     """Print a secret, alone. The hand-out is in the history first."""
-    from vault.api import target
     from vault.commands.issue import issue
+    from vault.commands.naming import target
 
     name = agent_id(agent)
     provider, profile = target(what)
@@ -124,8 +124,8 @@ def _collect(
     agent: str, wanted: list[str], way: str, program: str, reason: str, no_input: bool
 ) -> tuple[dict[str, str], set[str], list[Issued]]:
     """Variables to set, names whose other values are stale, and what was handed out."""
-    from vault.api import target
     from vault.commands.issue import hand_out, prepare, prepare_all, stale_names
+    from vault.commands.naming import target
     from vault.commands.why import STORED_ONLY
 
     name = agent_id(agent)
