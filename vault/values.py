@@ -34,6 +34,9 @@ _AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 _NAME = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{0,127}")
 
+_LENGTH = re.compile(r"(\d{1,9})\s*([smhdwy])")
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
+
 RandomBytes = Callable[[int], bytes]
 
 
@@ -155,6 +158,14 @@ def parse_secret(text: str) -> str:
     if len(secret) > LARGEST_SECRET:
         raise InputError(f"the secret is longer than {LARGEST_SECRET} characters", hint="is it the right file?")
     return secret
+
+
+def length_of_time(text: str) -> int:
+    """A length of time such as 365d, 12h, 90m, in microseconds. Raises InputError."""
+    found = _LENGTH.fullmatch(text.strip().lower())
+    if not found or int(found[1]) == 0:
+        raise InputError(f"{_shown(text)} is not a length of time", hint="write it like 365d, 12h, 90m or 30s")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def format_instant(at: int) -> str:

@@ -10,19 +10,10 @@ import re
 from datetime import datetime, time, timedelta, tzinfo
 
 from vault.errors import InputError
-from vault.values import DAY, HOUR, MINUTE, SECOND, Instant
+from vault.values import SECOND, Instant, length_of_time
 
-_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
-_LENGTH = re.compile(r"(\d{1,9})\s*([smhdwy])")
+parse_length = length_of_time
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-def parse_length(text: str) -> int:
-    """A length of time such as 365d, 12h, 90m, in microseconds. Raises InputError."""
-    found = _LENGTH.fullmatch(text.strip().lower())
-    if not found or int(found[1]) == 0:
-        raise InputError(f"{text!r} is not a length of time", hint="write it like 365d, 12h, 90m or 30s")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def parse_moment(text: str, now: int, *, end: bool = False, zone: tzinfo | None = None) -> Instant:
@@ -31,7 +22,7 @@ def parse_moment(text: str, now: int, *, end: bool = False, zone: tzinfo | None 
     here = datetime.fromtimestamp(now / SECOND, zone).astimezone(zone)
     if word == "now":
         return Instant(now)
-    if _LENGTH.fullmatch(word):
+    if re.fullmatch(r"\d+\s*[smhdwy]", word):
         return Instant(now - parse_length(word))
     day = None
     if word in ("today", "yesterday"):

@@ -20,7 +20,7 @@ from vault.crypto.keyslots import (
     new_recovery_code,
     parse_recovery_code,
 )
-from vault.errors import Conflict, InputError, Locked, NotFound, NotReady, StorageError
+from vault.errors import Conflict, InputError, Locked, NotFound, NotReady
 from vault.events.types import KeySlotAdded, KeySlotRemoved
 from vault.log.records import Draft
 from vault.model.streams import VAULT
@@ -30,7 +30,6 @@ from vault.unlock import (
     forget_place,
     keyring_available,
     keyring_delete,
-    keyring_read,
     keyring_write,
     passphrase_bytes,
     read_key_file,
@@ -114,8 +113,6 @@ def obtain(choice: Choice, ways: Ways, account: str) -> Secret:
         return Secret(RECOVERY, parse_recovery_code(code), code=code)
     material = os.urandom(KEY)
     keyring_write(account, material)
-    if keyring_read(account) != material:
-        raise StorageError("the OS keyring did not keep the key", hint="use --key-file PATH or a passphrase instead")
     return Secret(KEYRING, material)
 
 

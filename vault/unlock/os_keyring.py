@@ -34,16 +34,21 @@ def keyring_read(account: str) -> bytes | None:
 
     Raises Unavailable when no keyring answers in time, WrongKey when the entry is not one of vault's.
     """
+    stored = keyring_password(KEYRING_SERVICE, account)
+    return None if stored is None else _decode(stored)
+
+
+def keyring_password(service: str, user: str) -> str | None:
+    """An entry of the keyring that somebody else made, or None. Raises Unavailable when no keyring answers in time."""
 
     def read() -> str | None:
         for backend in _backends():
-            found = backend.get_password(KEYRING_SERVICE, account)
+            found = backend.get_password(service, user)
             if found is not None:
                 return found
         return None
 
-    stored = _within(keyring_seconds(), read)
-    return None if stored is None else _decode(stored)
+    return _within(keyring_seconds(), read)
 
 
 def keyring_write(account: str, secret: bytes) -> None:

@@ -1,0 +1,223 @@
+"""Settings: one TOML file, checked key by key, with the line of every mistake; the environment overrides it.
+
+    enabled_providers = []            # when not empty, only these are used
+    disabled_providers = ["openrouter"]
+    sources = ["environment", "dotenv", "stored"]   # first first; what isn't named is not used
+
+    [provider]
+    auto_update = false               # false: never read a catalogue that `vault provider update` fetched
+
+    [refresh]
+    leeway = "10m"                    # refresh a token handed to a tool when less than this is left
+
+    [providers.amazon-bedrock]
+    auth_source = "profile"           # pins the source, and switches every other one off
+    region = "eu-west-1"
+    profile = "work"
+
+Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY, VAULT_CONFIG
+(the file). Without a file everything has its default. No setting holds a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vault.errors import InputError, NotReady
+from vault.values import MINUTE, length_of_time, parse_provider
+
+SOURCES = ("environment", "dotenv", "stored")
+AUTH_SOURCES = (*SOURCES, "auto", "env", "profile", "bearer", "container")
+DEFAULT_LEEWAY = 10 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What is set for one provider. Empty texts mean unset."""
+
+    auth_source: str = ""
+    region: str = ""
+    profile: str = ""
+    project: str = ""
+    location: str = ""
+    endpoint: str = ""
+    api_version: str = ""
+    family: str = ""
+    leeway: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. ``path`` is where the file is, or would be."""
+
+    path: Path
+    exists: bool = False
+    enabled_providers: tuple[str, ...] = ()
+    disabled_providers: tuple[str, ...] = ()
+    sources: tuple[str, ...] = SOURCES
+    auto_update: bool = True
+    leeway: int = DEFAULT_LEEWAY
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+
+    def provider(self, provider: str) -> ProviderSettings:
+        """The settings of one provider."""
+        return self.providers.get(provider, ProviderSettings())
+
+    def allows(self, provider: str) -> bool:
+        """Whether a provider may be used at all. Being disabled wins over being enabled."""
+        if provider in self.disabled_providers:
+            return False
+        return not self.enabled_providers or provider in self.enabled_providers
+
+
+def settings_path(environ: Mapping[str, str]) -> Path:
+    """Where the settings file is: VAULT_CONFIG, else the platform's configuration folder."""
+    named = environ.get("VAULT_CONFIG", "")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import PlatformDirs
+
+    return Path(PlatformDirs("agent-vault", appauthor=False).user_config_dir) / "config.toml"
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings in force. Raises NotReady (exit 78) naming file, line and key of the first mistake."""
+    path = settings_path(environ)
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return _overridden(Settings(path), environ)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise NotReady(
+            f"the settings file {path} can't be read: {reason}", hint="check its owner, mode and content"
+        ) from None
+    return _overridden(parse_settings(text, path), environ)
+
+
+def parse_settings(text: str, path: Path) -> Settings:
+    """Settings from TOML. Raises NotReady."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NotReady(f"the settings file {path} is not TOML: {error}", hint="vault config edit") from None
+    return _Reader(text, path).settings(document)
+
+
+class _Reader:
+    """Checks a document and knows the lines of its keys."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self._text = text
+        self._path = path
+
+    def settings(self, document: dict[str, Any]) -> Settings:
+        found = Settings(self._path, exists=True)
+        top: dict[str, Callable[[Any, str], Any]] = {
+            "enabled_providers": self._providers,
+            "disabled_providers": self._providers,
+            "sources": self._sources,
+        }
+        for key, value in document.items():
+            if key in top:
+                found = replace(found, **{key: top[key](value, key)})
+            elif key == "provider":
+                for name, inner in self._table(value, key).items():
+                    if name != "auto_update" or not isinstance(inner, bool):
+                        raise self._wrong("provider", name, "the only key here is auto_update, true or false")
+                    found = replace(found, auto_update=inner)
+            elif key == "refresh":
+                for name, inner in self._table(value, key).items():
+                    if name != "leeway":
+                        raise self._wrong("refresh", name, "the only key here is leeway")
+                    found = replace(found, leeway=self._length(inner, "refresh", name))
+            elif key == "providers":
+                tables = self._table(value, key)
+                found = replace(found, providers={name: self._provider(name, inner) for name, inner in tables.items()})
+            else:
+                raise self._wrong("", key, "there is no such setting")
+        return found
+
+    def _provider(self, provider: str, value: Any) -> ProviderSettings:
+        section = f"providers.{provider}"
+        try:
+            parse_provider(provider)
+        except InputError as error:
+            raise self._wrong("", provider, error.message) from None
+        found = ProviderSettings()
+        for name, inner in self._table(value, provider).items():
+            if name == "leeway":
+                found = replace(found, leeway=self._length(inner, section, name))
+                continue
+            if name not in ProviderSettings.__dataclass_fields__:
+                known = ", ".join(ProviderSettings.__dataclass_fields__)
+                raise self._wrong(section, name, f"the keys here are {known}")
+            if not isinstance(inner, str):
+                raise self._wrong(section, name, "it must be a text")
+            if name == "auth_source" and inner not in AUTH_SOURCES:
+                raise self._wrong(section, name, "it is one of " + ", ".join(AUTH_SOURCES))
+            found = replace(found, **{name: inner})  # type: ignore[arg-type]
+        return found
+
+    def _table(self, value: Any, key: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self._wrong("", key, "it must be a table")
+        return value
+
+    def _providers(self, value: Any, key: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise self._wrong("", key, "it must be a list of provider ids")
+        return tuple(value)
+
+    def _sources(self, value: Any, key: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(v not in SOURCES for v in value) or len(set(value)) != len(value):
+            raise self._wrong("", key, "it is a list of " + ", ".join(SOURCES))
+        return tuple(value)
+
+    def _length(self, value: Any, section: str, key: str) -> int:
+        try:
+            return length_of_time(str(value))
+        except InputError as error:
+            raise self._wrong(section, key, error.message) from None
+
+    def _wrong(self, section: str, key: str, why: str) -> NotReady:
+        name = f"{section}.{key}" if section else key
+        line = self._line(section, key)
+        return NotReady(f"{self._path}, line {line}: {name}: {why}", hint="vault config edit")
+
+    def _line(self, section: str, key: str) -> int:
+        """The line a key stands on; the first one when it can't be found."""
+        inside = ""
+        wanted = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
+        header = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
+        for number, line in enumerate(self._text.splitlines(), start=1):
+            found = header.match(line)
+            if found:
+                inside = found[1].replace('"', "").replace("'", "").replace(" ", "")
+                if not section and inside.rpartition(".")[2] == key:
+                    return number
+            elif inside == section and wanted.match(line):
+                return number
+        return 1
+
+
+def _overridden(found: Settings, environ: Mapping[str, str]) -> Settings:
+    for key in ("enabled_providers", "disabled_providers", "sources"):
+        name = f"VAULT_{key.upper()}"
+        if name not in environ:
+            continue
+        values = tuple(v.strip() for v in environ[name].split(",") if v.strip())
+        if key == "sources" and any(v not in SOURCES for v in values):
+            raise NotReady(f"{name} names an unknown source", hint="use " + ", ".join(SOURCES))
+        found = replace(found, **{key: values})  # type: ignore[arg-type]
+    if environ.get("VAULT_LEEWAY"):
+        try:
+            found = replace(found, leeway=length_of_time(environ["VAULT_LEEWAY"]))
+        except InputError as error:
+            raise NotReady(f"VAULT_LEEWAY: {error.message}", hint=error.hint) from None
+    return found
