@@ -34,10 +34,19 @@ def _sentence(event: t.Event) -> str:
             return f"logged in {profile} for {agent} ({_facts(facts.kind, facts.fingerprint)})"
         case t.ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool):
             return f"imported {profile} for {agent} from {tool} ({_facts(facts.kind, facts.fingerprint)})"
-        case t.ProfileLoggedOut(agent=agent, profile=profile):
-            return f"logged out {profile} of {agent}"
+        case t.ProfileLoggedOut(agent=agent, profile=profile, revocation=answer):
+            return f"logged out {profile} of {agent}" + (f" (at the provider: {answer})" if answer else "")
         case t.ProfileRestored(agent=agent, profile=profile, from_position=origin, credential=facts):
             return f"restored {profile} of {agent} from #{origin} ({_facts(facts.kind, facts.fingerprint)})"
+        case t.RefreshClaimed(agent=agent, profile=profile):
+            return f"claimed the refresh of {profile} of {agent}"
+        case t.TokensRefreshed(agent=agent, profile=profile, credential=facts, rotated=rotated):
+            kept = "a new refresh token" if rotated else "the same refresh token"
+            return f"refreshed {profile} of {agent} ({_facts(facts.kind, facts.fingerprint)}, {kept})"
+        case t.RefreshFailed(agent=agent, profile=profile, outcome=outcome, error=error):
+            return f"could not refresh {profile} of {agent}: {outcome}" + (f" ({error})" if error else "")
+        case t.ProfileProbed(agent=agent, profile=profile, outcome=outcome, detail=detail):
+            return f"probed {profile} of {agent}: {outcome}" + (f" ({detail})" if detail else "")
         case t.OrderSet(agent=agent, provider=provider, profiles=profiles, restored_from=origin):
             verb = "set" if origin is None else f"restored (from #{origin})"
             return f"{verb} the order of {agent} for {provider}: {', '.join(profiles)}"

@@ -80,12 +80,16 @@ class ProfileImported(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProfileLoggedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A profile has no credential any more. What it had stays in the log."""
+    """A profile has no credential any more. What it had stays in the log.
+
+    ``revocation`` is the provider's answer when it was asked to revoke: revoked, refused, unsupported or unreachable.
+    """
 
     TYPE: ClassVar[str] = "profile_logged_out"
     agent: str
     profile: str
     fingerprint: str = ""
+    revocation: str = ""
 
 
 class ProfileRestored(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,6 +100,59 @@ class ProfileRestored(Event, frozen=True, kw_only=True, omit_defaults=True):
     profile: str
     from_position: int
     credential: CredentialFacts
+
+
+class RefreshClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One process is about to spend a refresh token. Until ``lease_until`` (microseconds UTC) nobody else does."""
+
+    TYPE: ClassVar[str] = "refresh_claimed"
+    agent: str
+    profile: str
+    refresh_fingerprint: str
+    lease_until: int
+
+
+class TokensRefreshed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The provider answered with new tokens, which the payload holds. The old ones stay in the log.
+
+    ``claim`` is the position of the claim; ``rotated`` says whether the refresh token is a new one.
+    """
+
+    TYPE: ClassVar[str] = "tokens_refreshed"
+    agent: str
+    profile: str
+    claim: int
+    credential: CredentialFacts
+    rotated: bool = False
+
+
+class RefreshFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A claimed refresh brought no tokens.
+
+    ``outcome`` is refused (the provider said no for good), postponed (the request was surely not processed) or uncertain (it may
+    have been: the tokens that were sent may be spent). ``error`` is the provider's error name, or a word for what happened.
+    """
+
+    TYPE: ClassVar[str] = "refresh_failed"
+    agent: str
+    profile: str
+    claim: int
+    outcome: str
+    error: str = ""
+    refresh_fingerprint: str = ""
+    retry_at: int | None = None
+
+
+class ProfileProbed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A provider was asked whether a credential works. ``outcome`` is works, refused or unclear."""
+
+    TYPE: ClassVar[str] = "profile_probed"
+    agent: str
+    profile: str
+    outcome: str
+    fingerprint: str = ""
+    status: int = 0
+    detail: str = ""
 
 
 class OrderSet(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -231,6 +288,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ProfileImported,
         ProfileLoggedOut,
         ProfileRestored,
+        RefreshClaimed,
+        TokensRefreshed,
+        RefreshFailed,
+        ProfileProbed,
         OrderSet,
         OrderCleared,
         ProfilePinned,

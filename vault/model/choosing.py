@@ -1,6 +1,6 @@
 """Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate.
 
-Order of precedence: the pin; the sources (environment, then stored, unless told otherwise); among stored profiles the explicit
+Order of precedence: the pin; the sources (environment, .env, then stored, unless told otherwise); among stored profiles the explicit
 order if one is set (others excluded), else oauth, token, api_key, then least recently used. Those cooling down come last, the
 soonest end first. Nothing depends on anything but the arguments.
 """
@@ -8,7 +8,7 @@ soonest end first. Nothing depends on anything but the arguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vault.events.credentials import CredentialFacts
 from vault.events.types import Health
@@ -16,11 +16,14 @@ from vault.model.health import WELL
 
 RANKS = {"oauth": 0, "token": 1, "wellknown": 1, "api_key": 2, "reference": 2, "cloud": 3}
 
+_PLACES = {"environment": "the environment", "dotenv": "the project's .env"}
+
 CODES = {
     "chosen": "chosen",
     "next": "eligible, after the chosen one",
     "cooling_down": "cooling down, so it comes last",
     "environment_first": "passed over: the environment comes first",
+    "dotenv_first": "passed over: the project's .env comes first",
     "stored_first": "passed over: stored profiles come first",
     "ignored_source": "ignored: this source is switched off here",
     "not_pinned": "passed over: another profile is pinned",
@@ -39,7 +42,10 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A profile as choosing sees it. ``trouble`` is a reason code known beforehand, such as destroyed."""
+    """A profile as choosing sees it. ``trouble`` is a reason code known beforehand, such as destroyed.
+
+    ``needs_sign_in`` matters once the access token has ended.
+    """
 
     profile: str
     owner: str
@@ -48,6 +54,7 @@ class Candidate:
     health: Health = WELL
     last_used: int = 0
     trouble: str = ""
+    needs_sign_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +96,45 @@ def choose(
     order: Sequence[str] | None = None,
     ordered_by: str = "",
     environment: Sequence[str] = (),
-    sources: Sequence[str] = ("environment", "stored"),
+    dotenv: Sequence[str] = (),
+    sources: Sequence[str] = ("environment", "dotenv", "stored"),
 ) -> Decision:
-    """Choose for (agent, provider). ``candidates`` come nearest owner first; ``environment`` are names of set variables."""
+    """Choose for (agent, provider). ``candidates`` come nearest owner first.
+
+    ``environment`` and ``dotenv`` are names of variables that are set there; ``sources`` those that may be used, first first.
+    """
     visible, hidden = _visible(candidates)
-    variables = [Considered(f"env:{name}", "next", kind="environment") for name in environment]
     ranked, passed, basis = _stored(provider, visible, now, pin, pinned_by, order, ordered_by)
     passed += hidden
-    by_profile = {c.profile: c for c in visible}
+    offers = {
+        "environment": [Considered(f"env:{name}", "next", kind="environment") for name in environment],
+        "dotenv": [Considered(f"dotenv:{name}", "next", kind="environment") for name in dotenv],
+        "stored": ranked,
+    }
     lines: list[Considered] = []
     chosen: Considered | None = None
-    for source in sources if not pin else ("stored",):
-        offered = variables if source == "environment" else ranked
-        if chosen is None and offered:
-            chosen = Considered(offered[0].what, "chosen", offered[0].owner, offered[0].kind, offered[0].until)
+    winner = ""
+    for source in ("stored",) if pin else tuple(sources):
+        offered = offers[source]
+        if not offered:
+            continue
+        if chosen is None:
+            winner = source
+            chosen = replace(offered[0], code="chosen")
             lines += [chosen, *offered[1:]]
-            if source == "environment":
-                basis = f"{chosen.what[4:]} is set, and the environment comes before stored profiles"
-        elif chosen is not None and offered:
-            code = "environment_first" if source == "stored" else "stored_first"
-            lines += [Considered(c.what, code, c.owner, c.kind, c.until) for c in offered]
-    if pin:
-        lines += [Considered(c.what, "not_pinned", kind=c.kind) for c in variables]
-    elif "environment" not in sources:
-        lines += [Considered(c.what, "ignored_source", kind=c.kind) for c in variables]
-    candidate = by_profile.get(chosen.what) if chosen else None
+            if source != "stored":
+                basis = (
+                    f"{chosen.what.partition(':')[2]} is set in {_PLACES[source]}, which comes before stored profiles"
+                )
+        else:
+            lines += [replace(c, code=f"{winner}_first") for c in offered]
+    for source, offered in offers.items():
+        if pin and source != "stored":
+            lines += [replace(c, code="not_pinned") for c in offered]
+        elif not pin and source not in sources:
+            lines += [replace(c, code="ignored_source") for c in offered]
+    by_profile = {c.profile: c for c in visible}
+    candidate = by_profile.get(chosen.what) if chosen and winner == "stored" else None
     return Decision(agent, provider, basis, chosen, candidate, lines + passed)
 
 
@@ -128,6 +149,8 @@ def trouble(candidate: Candidate, provider: str, now: int) -> tuple[str, int | N
         return "wrong_provider", None
     if facts.expires_at is not None and facts.expires_at <= now and not facts.refresh_fingerprint:
         return "expired", facts.expires_at
+    if candidate.needs_sign_in and facts.expires_at is not None and facts.expires_at <= now:
+        return "needs_sign_in", facts.expires_at
     if health.disabled_until > now:
         return "disabled", health.disabled_until
     return "", None

@@ -15,7 +15,11 @@ from vault.events.types import (
     ProfileImported,
     ProfileLoggedIn,
     ProfileLoggedOut,
+    ProfileProbed,
     ProfileRestored,
+    RefreshClaimed,
+    RefreshFailed,
+    TokensRefreshed,
     UnknownEvent,
 )
 
@@ -29,8 +33,30 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tool: str = ""
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A refresh that one process claimed and that has no outcome yet."""
+
+    position: int
+    lease_until: int
+    refresh_fingerprint: str
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last time a credential was shown to work, or not: by a refresh or a probe."""
+
+    at: int
+    how: str
+    outcome: str
+    fingerprint: str = ""
+    detail: str = ""
+
+
 class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A profile as of ``version`` in its stream. After a logout ``current`` is None and ``ended`` is what it was."""
+    """A profile as of ``version`` in its stream. After a logout ``current`` is None and ``ended`` is what it was.
+
+    ``claim`` is a refresh without an outcome; ``uncertain`` counts those in a row whose outcome nobody will ever know;
+    ``needs_sign_in`` is why only a person can go on; ``retry_at`` is when the provider wants to be asked again.
+    """
 
     agent: str
     profile: str
@@ -39,6 +65,11 @@ class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     previous: Held | None = None
     ended: Held | None = None
     logged_out_at: int = 0
+    claim: Claim | None = None
+    uncertain: int = 0
+    needs_sign_in: str = ""
+    retry_at: int = 0
+    proof: Proof | None = None
     unknown: str = ""
 
 
@@ -52,6 +83,11 @@ def evolve_profile(
     unknown = state.unknown if state else ""
     logged_out_at = state.logged_out_at if state else 0
     last = current or ended
+    claim = state.claim if state else None
+    uncertain = state.uncertain if state else 0
+    needs_sign_in = state.needs_sign_in if state else ""
+    retry_at = state.retry_at if state else 0
+    proof = state.proof if state else None
     match event:
         case ProfileLoggedIn(credential=facts):
             current = Held(position=position, since=at, facts=facts)
@@ -68,8 +104,28 @@ def evolve_profile(
             ended, logged_out_at = None, 0
         case ProfileLoggedOut():
             current, ended, logged_out_at = None, last, at
+        case RefreshClaimed(refresh_fingerprint=sent, lease_until=until):
+            if claim is not None:
+                uncertain += 1
+            claim = Claim(position=position, lease_until=until, refresh_fingerprint=sent)
+        case TokensRefreshed(credential=facts):
+            if current is not None:
+                current = Held(position=position, since=current.since, facts=facts, tool=current.tool)
+            claim, uncertain, needs_sign_in, retry_at = None, 0, "", 0
+            proof = Proof(at=at, how="refresh", outcome="works", fingerprint=facts.fingerprint)
+        case RefreshFailed(outcome=outcome, error=error, retry_at=later):
+            claim, retry_at = None, later or 0
+            if outcome == "refused":
+                needs_sign_in = error or "refused"
+                proof = Proof(at=at, how="refresh", outcome="refused", detail=error)
+            elif outcome == "uncertain":
+                uncertain += 1
+        case ProfileProbed(outcome=outcome, fingerprint=fingerprint, detail=detail):
+            proof = Proof(at=at, how="probe", outcome=outcome, fingerprint=fingerprint, detail=detail)
         case UnknownEvent(type=type_name):
             unknown = type_name
+    if isinstance(event, ProfileLoggedIn | ProfileImported | ProfileRestored | ProfileLoggedOut):
+        claim, uncertain, needs_sign_in, retry_at, proof = None, 0, "", 0, None
     return ProfileState(
         agent=agent,
         profile=profile,
@@ -78,6 +134,11 @@ def evolve_profile(
         previous=previous,
         ended=ended,
         logged_out_at=logged_out_at,
+        claim=claim,
+        uncertain=uncertain,
+        needs_sign_in=needs_sign_in,
+        retry_at=retry_at,
+        proof=proof,
         unknown=unknown,
     )
 

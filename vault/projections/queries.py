@@ -173,6 +173,7 @@ class View:
                 position=state.current.position if state.current else 0,
                 health=rotations[state.agent].health_of(state.profile),
                 last_used=rotations[state.agent].last_used.get(state.profile, 0),
+                needs_sign_in=bool(state.needs_sign_in),
             )
             for state in self.owned(provider)
         ]
