@@ -23,6 +23,7 @@ from vault.model.streams import VAULT
 from vault.projections.engine import CHECKPOINTS, Projections
 from vault.projections.queries import Queries
 from vault.projections.replay import rebuild
+from vault.settings import Settings, read_settings
 from vault.unlock import Ways, unlock
 from vault.values import Clock, RandomBytes, SystemClock
 
@@ -96,6 +97,7 @@ class Context:
         clock: Clock,
         actor: Actor,
         environ: Mapping[str, str],
+        settings: Settings | None = None,
     ) -> None:
         self.database = database
         self.keys = keys
@@ -103,11 +105,25 @@ class Context:
         self.clock = clock
         self.actor = actor
         self.environ = environ
+        self.settings = settings or read_settings(environ)
+        self._dotenv: dict[str, str] | None = None
         sealing = Sealing(keys)
         self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
         self.projections = Projections(sealing)
         self.store = EventStore(database, sealing, self.anchor, clock, self.projections)
         self.queries = Queries(self.store, self.projections)
+
+    @property
+    def dotenv(self) -> dict[str, str]:
+        """Variables of the project's .env, read when first asked for."""
+        if self._dotenv is None:
+            from vault.providers.dotenv import project_variables
+
+            try:
+                self._dotenv, _ = project_variables(Path.cwd())
+            except OSError:
+                self._dotenv = {}
+        return self._dotenv
 
     def cause(self, reason: str = "", command: str = "", way: str = "", causation: int | None = None) -> Cause:
         """What the events of one command share. ``way`` overrides how this vault was reached."""
@@ -183,6 +199,7 @@ def open_context(
     """
     from vault.unlock import read_places
 
+    settings = read_settings(ways.environ)
     database = Database(places.database)
     try:
         vault_id, slots, epochs = read_slots(database)
@@ -190,7 +207,13 @@ def open_context(
         root, _ = unlock(slots, vault_id, ways)
         keys = VaultKeys.from_root(vault_id, root, epochs, random)
         context = Context(
-            database, keys, places, clock or SystemClock(), actor or current_actor(ways.environ, way), ways.environ
+            database,
+            keys,
+            places,
+            clock or SystemClock(),
+            actor or current_actor(ways.environ, way),
+            ways.environ,
+            settings,
         )
         context.store.check_anchor()
         _bring_up(context)

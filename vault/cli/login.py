@@ -37,6 +37,12 @@ def login(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the secret from standard input.")] = False,
     from_file: Annotated[str, typer.Option("--from-file", help="Read the secret from a file.")] = "",
     from_fd: Annotated[int | None, typer.Option("--from-fd", help="Read the secret from a file descriptor.")] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference", help="Where the secret lives: ${NAME}, $(command), keyring:service/user, file:path."
+        ),
+    ] = "",
     expires_in: Annotated[str, typer.Option("--expires-in", help="A token's life: 365d, 12h.")] = "",
     label: Annotated[str, typer.Option("--label", help="A label to show in lists.")] = "",
     reason: ReasonOption = "",
@@ -48,11 +54,15 @@ def login(
     """Store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
     from vault.commands.login import check_kind, log_in
-    from vault.events.credentials import ApiKey, Token
+    from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
     from vault.providers import catalogue
+    from vault.unlock.references import parse_reference
 
     refuse_secret_argument([*(extra or []), *([key] if key else [])])
     length = parse_length(expires_in) if expires_in else None
+    if reference and (stdin or from_file or from_fd is not None or kind or length):
+        raise UsageError("a reference is given together with a secret", hint="use --reference alone")
+    pointer = parse_reference(reference) if reference else None
     kind = check_kind(kind or ("token" if length else "api_key"), length)
     target = _target(what, profile, no_input)
     name = agent_id(agent)
@@ -61,12 +71,16 @@ def login(
             near = catalogue.nearest(provider_of(target))
             meant = f" (did you mean {near[0]}?)" if near else ""
             output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own{meant}")
-        shown = "token" if kind == "token" else "API key"
-        secret = read_secret(
-            f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input
-        )
-        expires = Instant(context.clock.now() + length) if length else None
-        credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
+        credential: AnyCredential
+        if pointer is not None:
+            credential = Reference(scheme=pointer[0], target=pointer[1])
+        else:
+            shown = "token" if kind == "token" else "API key"
+            secret = read_secret(
+                f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input
+            )
+            expires = Instant(context.clock.now() + length) if length else None
+            credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
         done = log_in(context, name, target, credential, label=label, reason=reason, command=command_id)
         now = context.clock.now()
     if json:
@@ -87,7 +101,8 @@ def login(
         return
     if done.registered:
         output.say(f"registered agent {name}, inheriting from main")
-    output.say(f"logged in {target} for agent {name} ({done.facts.kind}, fingerprint {done.facts.fingerprint})")
+    detail = f"fingerprint {done.facts.fingerprint}" if done.facts.fingerprint else done.facts.reference
+    output.say(f"logged in {target} for agent {name} ({done.facts.kind}, {detail})")
     if done.facts.expires_at:
         output.say(f"it expires {output.until(done.facts.expires_at, now)}")
     if done.unchanged:

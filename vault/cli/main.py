@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "rebuild": ("checking", "rebuild", "The log", "Replay the log into fresh projections"),
     "doctor": ("checking", "doctor", "The log", "Look for trouble"),
     "key": ("keys", "key", "The log", "Ways to unlock"),
+    "config": ("config", "app", "More", "Settings"),
     "exit-codes": ("checking", "exit_codes", "More", "What the exit statuses mean"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vault.commands.why import SOURCES, STORED_ONLY, decide, resolvable
+from vault.commands.why import STORED_ONLY, decide, resolvable
 from vault.context import Context
 from vault.errors import NotFound, SignInAgain, TryAgain
 from vault.events.credentials import AnyCredential, Reference, WellKnown
@@ -15,7 +15,7 @@ from vault.model.choosing import CODES, Candidate, Decision, trouble
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
 from vault.providers import catalogue
-from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, provider_of
+from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, parse_secret, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def issue(
     profile: ProfileId | None = None,
     way: str,
     program: str = "",
-    sources: Sequence[str] = SOURCES,
+    sources: Sequence[str] | None = None,
     reason: str = "",
 ) -> Issued:
     """Hand out one credential: the named profile's, or the chosen one.
@@ -91,7 +91,7 @@ def prepare(
     profile: ProfileId | None = None,
     way: str,
     program: str = "",
-    sources: Sequence[str] = SOURCES,
+    sources: Sequence[str] | None = None,
 ) -> Ready:
     """Choose and open a credential without handing it out. Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone."""
     program = program or context.actor.program
@@ -102,8 +102,8 @@ def prepare(
         raise nothing_usable(decision)
     if decision.candidate is not None:
         return _stored(context, agent, decision.candidate, way, program)
-    name = decision.chosen.what.removeprefix("env:")
-    value = context.environ[name]
+    source, _, name = decision.chosen.what.partition(":")
+    value = parse_secret((context.environ if source == "env" else context.dotenv)[name])
     event = CredentialIssued(
         agent=agent,
         owner=agent,
@@ -150,6 +150,8 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
     agent, provider = decision.agent, decision.provider
     codes = {c.code for c in decision.considered}
     what = f"agent {agent} has no usable credential for {provider}"
+    if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
+        return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
     if not decision.considered or codes <= {"missing"}:
         return NotFound(f"agent {agent} has no credential for {provider}", hint=f"vault login {provider}")
     why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)

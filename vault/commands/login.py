@@ -113,7 +113,7 @@ def log_in(
         entry.position,
         facts,
         replaced[0],
-        unchanged=replaced[0] is not None and replaced[0].facts.fingerprint == facts.fingerprint,
+        unchanged=replaced[0] is not None and _same(replaced[0].facts, facts),
         registered=registered[0],
     )
 
@@ -149,3 +149,7 @@ def check_kind(kind: str, expires_in: int | None) -> str:
     if expires_in is not None and kind == "api_key":
         raise UsageError("an api_key has no expiry here", hint="use --kind token together with --expires-in")
     return kind
+
+
+def _same(old: CredentialFacts, new: CredentialFacts) -> bool:
+    return (old.kind, old.fingerprint, old.reference) == (new.kind, new.fingerprint, new.reference)

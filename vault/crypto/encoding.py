@@ -21,8 +21,11 @@ def pae(*parts: bytes) -> bytes:
 
 
 def u64(number: int) -> bytes:
-    """A non-negative integer as eight big-endian bytes."""
-    return number.to_bytes(8, "big")
+    """A non-negative integer as eight big-endian bytes. Raises IntegrityError for a number that has no such form."""
+    try:
+        return number.to_bytes(8, "big")
+    except OverflowError:
+        raise IntegrityError("a stored number is out of range") from None
 
 
 def pad(message: bytes) -> bytes:

@@ -4,7 +4,7 @@ It is written after each commit, while the writer still has its turn. On opening
 head that is ahead and chained to the anchor is fine (a crash, or a file written on another machine) and advances it; a head
 behind the anchor, or not chained to it, means that the log was rolled back or replaced.
 
-The file holds two records, written in turn, so that a torn write leaves the other one:
+The file holds two records. Each write replaces the one that is not the newest, so that a torn write leaves the other:
 "VLTANCH1" ‖ vault id (16) ‖ position (8) ‖ mac (32) ‖ tag (32), tag = HMAC-SHA256(anchor key, PAE("vault/anchor/v1", the rest)).
 """
 
@@ -50,18 +50,18 @@ class Anchor:
             raise StorageError(
                 f"the head anchor can't be read: {error.strerror} ({self.path})", hint="check its owner and mode"
             ) from None
-        marks = [m for m in (self._parse(content[:SIZE]), self._parse(content[SIZE : 2 * SIZE])) if m]
+        marks = [m for m in self._marks(content) if m]
         self.damaged = not marks and any(content)
         return max(marks) if marks else None
 
     def write(self, position: int, mac: bytes) -> None:
-        """Record a head. Raises StorageError."""
+        """Record a head; hold a turn at writing around it. Raises StorageError."""
         body = MAGIC + self._vault_id + position.to_bytes(8, "big") + mac
         try:
-            if self._fd < 0:
-                private_folder(self.path.parent)
-                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.pwrite(self._fd, body + self._tag(body), SIZE * (position % 2))
+            self._open()
+            first, second = self._marks(os.pread(self._fd, 2 * SIZE, 0))
+            place = SIZE if first and (second is None or second < first) else 0
+            os.pwrite(self._fd, body + self._tag(body), place)
         except OSError as error:
             raise StorageError(
                 f"the head anchor can't be written: {error.strerror} ({self.path})",
@@ -80,6 +80,16 @@ class Anchor:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _open(self) -> None:
+        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+            self.close()  # another process has replaced the file
+        if self._fd < 0:
+            private_folder(self.path.parent)
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _marks(self, content: bytes) -> tuple[Mark | None, Mark | None]:
+        return self._parse(content[:SIZE]), self._parse(content[SIZE : 2 * SIZE])
 
     def _tag(self, body: bytes) -> bytes:
         return hmac.digest(self._key, pae(b"vault/anchor/v1", body), "sha256")

@@ -323,11 +323,11 @@ class EventStore:
 def rolled_back(anchored: int, position: int) -> RollbackDetected:
     """The error for a head that is not, or not chained to, what the anchor says."""
     if position < anchored:
-        what = f"the log ends at position {position}, but this machine has seen position {anchored}"
+        what, bad = f"the log ends at position {position}, but this machine has seen position {anchored}", position + 1
     else:
-        what = f"the log is not the one this machine saw at position {anchored}"
+        what, bad = f"the log is not the one this machine saw at position {anchored}", anchored
     return RollbackDetected(
         f"{what}: it was rolled back or replaced",
         hint="restore the newest file, or accept this one with: vault verify --accept-rollback --reason TEXT",
-        position=min(position, anchored) or None,
+        position=bad,
     )

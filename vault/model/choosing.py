@@ -1,8 +1,8 @@
 """Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate.
 
-Order of precedence: the pin; the sources (environment, .env, then stored, unless told otherwise); among stored profiles the explicit
-order if one is set (others excluded), else oauth, token, api_key, then least recently used. Those cooling down come last, the
-soonest end first. Nothing depends on anything but the arguments.
+Order of precedence: the pin; the sources (environment, .env, then stored, unless told otherwise); among stored profiles the
+explicit order if one is set (others excluded), else oauth, token, api_key, then least recently used. Those cooling down come
+last, the soonest end first. Nothing depends on anything but the arguments.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CODES = {
     "disabled": "disabled after a failure",
     "destroyed": "its secret was destroyed",
     "unresolved_reference": "its reference leads nowhere now",
+    "provider_disabled": "the settings disable this provider",
     "wrong_provider": "belongs to another provider",
     "no_secret": "holds no single secret that could be handed out",
 }

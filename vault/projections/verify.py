@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from vault.crypto.keys import payload_key_id
 from vault.errors import IntegrityError, Locked
+from vault.log.anchor import Mark
 from vault.log.guards import missing_guards
 from vault.log.records import Row
-from vault.log.store import COLUMNS, EventStore
+from vault.log.store import COLUMNS, EventStore, rolled_back
 from vault.projections.engine import Projections
 from vault.projections.replay import CHUNK, Differences, IndexComparison, Progress, Replay, no_progress
 
@@ -36,22 +37,25 @@ class Verified:
 def verify(store: EventStore, projections: Projections, progress: Progress = no_progress) -> Verified:
     """Check the whole vault. Raises IntegrityError or RollbackDetected, naming the first bad position."""
     done = Verified()
+    mark = store.anchor.read()
     with store.database.reading() as connection:
         guards = missing_guards(connection)
         if guards:
             raise IntegrityError(
                 f"the trigger {guards[0]} that keeps the log append-only is gone", hint="restore the file from a backup"
             )
-        replay = _log(store, projections, connection, done, progress)
-        _keys(store, connection, done)
         differences = Differences()
+        replay = _log(store, projections, connection, done, progress, differences)
+        if store.rollback:
+            raise store.rollback
+        _anchored(mark, connection, done)
+        if differences:
+            raise _projection(differences)
+        _keys(store, connection, done)
         replay.compare(connection, done.events, differences)
         if differences:
             raise _projection(differences)
         done.read_models = len(replay.states)
-    if store.rollback:
-        raise store.rollback
-    done.anchored = store.anchor.read() is not None
     done.checks = [
         "positions without gaps",
         "versions without gaps in each stream",
@@ -67,11 +71,15 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
 
 
 def _log(
-    store: EventStore, projections: Projections, connection: sqlite3.Connection, done: Verified, progress: Progress
+    store: EventStore,
+    projections: Projections,
+    connection: sqlite3.Connection,
+    done: Verified,
+    progress: Progress,
+    differences: Differences,
 ) -> Replay:
     sealing = store.sealing
     replay = Replay(sealing, projections)
-    differences = Differences()
     comparison = IndexComparison(connection, "history_index", differences)
     versions: dict[bytes, int] = {}
     previous, at, expected = sealing.genesis, 0, 0
@@ -80,6 +88,8 @@ def _log(
         row = Row._make(raw)
         expected += 1
         position = row.position
+        if position < expected:
+            raise _bad(position, "has a place no record has")
         if position != expected:
             raise _bad(expected, "is missing")
         if row.prev_mac != previous:
@@ -113,11 +123,19 @@ def _log(
         if not expected % CHUNK:
             progress(expected, total)
     comparison.finish()
-    if differences:
-        raise _projection(differences)
     done.events, done.streams, done.head = expected, len(versions), previous.hex()[:16]
     progress(expected, expected)
     return replay
+
+
+def _anchored(mark: Mark | None, connection: sqlite3.Connection, done: Verified) -> None:
+    """Compare with the anchor as it was before the snapshot: the log then held what it says, if it is the same log."""
+    if mark is None:
+        return
+    found = connection.execute("SELECT mac FROM events WHERE position = ?", (mark.position,)).fetchone()
+    if found != (mark.mac,):
+        raise rolled_back(mark.position, done.events)
+    done.anchored = True
 
 
 def _keys(store: EventStore, connection: sqlite3.Connection, done: Verified) -> None:

@@ -99,6 +99,12 @@ def env_names(provider_id: ProviderId) -> tuple[str, ...]:
     return (re.sub(r"[.-]", "_", provider_id).upper() + "_API_KEY",)
 
 
+def read_names(provider_id: ProviderId) -> tuple[str, ...]:
+    """Variables a secret of this provider is read from, first first: those it is injected under, then the other ones."""
+    known = provider(provider_id)
+    return env_names(provider_id) + (known.also_env if known else ())
+
+
 def environment_hits(environ: Mapping[str, str]) -> list[tuple[ProviderId, str]]:
     """Which providers are satisfied by which variable that is set and not blank, by provider and then as tools read them.
 

@@ -1,0 +1,106 @@
+"""config path, show, edit."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import JsonOption, NoInputOption, can_ask
+from vault.errors import StorageError, Unavailable, UsageError
+from vault.settings import SOURCES, parse_settings, read_settings, settings_path
+
+app = typer.Typer(no_args_is_help=True, help="Settings: one TOML file; the environment overrides it.")
+
+TEMPLATE = f"""# Settings of vault. Every key is optional; a mistake is told with its line.
+# enabled_providers = []
+# disabled_providers = []
+# sources = [{", ".join(f'"{s}"' for s in SOURCES)}]
+
+# [provider]
+# auto_update = true
+
+# [refresh]
+# leeway = "10m"
+
+# [providers.amazon-bedrock]
+# auth_source = "profile"
+# region = "eu-west-1"
+# profile = "work"
+"""
+
+
+@app.command("path")
+def path(json: JsonOption = False) -> None:
+    """Print where the settings file is, or would be."""
+    place = settings_path(os.environ)
+    if json:
+        output.write_json("config-path", {"path": str(place), "exists": place.exists()})
+    else:
+        output.write(str(place))
+
+
+@app.command("show")
+def show(json: JsonOption = False) -> None:
+    """Print the settings in force, the environment's overrides included."""
+    found = read_settings(os.environ)
+    providers = {
+        name: {k: getattr(table, k) for k in table.__dataclass_fields__ if getattr(table, k)}
+        for name, table in found.providers.items()
+    }
+    body = {
+        "path": str(found.path),
+        "exists": found.exists,
+        "enabled_providers": list(found.enabled_providers),
+        "disabled_providers": list(found.disabled_providers),
+        "sources": list(found.sources),
+        "provider": {"auto_update": found.auto_update},
+        "refresh": {"leeway_seconds": found.leeway // 1_000_000},
+        "providers": providers,
+    }
+    if json:
+        output.write_json("config", body)
+        return
+    output.say(f"{found.path}" + ("" if found.exists else " (does not exist; these are the defaults)"))
+    rows = [
+        ("enabled_providers", ", ".join(found.enabled_providers) or "all"),
+        ("disabled_providers", ", ".join(found.disabled_providers) or "none"),
+        ("sources", ", ".join(found.sources)),
+        ("provider.auto_update", str(found.auto_update).lower()),
+        ("refresh.leeway", output.span(found.leeway)),
+        *((f"providers.{name}.{k}", str(v)) for name, table in providers.items() for k, v in table.items()),
+    ]
+    output.table(("SETTING", "VALUE"), rows)
+
+
+@app.command("edit")
+def edit(no_input: NoInputOption = False) -> None:
+    """Open the settings file in $VISUAL or $EDITOR. It is checked before it takes effect."""
+    if not can_ask(no_input):
+        raise UsageError("there is no terminal for an editor", hint="edit the file that vault config path names")
+    place = settings_path(os.environ)
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    draft = place.with_name(f".{place.name}.editing")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(place.read_text("utf-8") if place.exists() else TEMPLATE, "utf-8")
+        status = subprocess.call([*shlex.split(editor), str(draft)])
+        if status:
+            raise UsageError(f"the editor ended with status {status}", hint="the settings are as they were")
+        parse_settings(draft.read_text("utf-8"), place)
+        os.replace(draft, place)
+    except FileNotFoundError:
+        raise Unavailable(f"the editor {editor} is not there", hint="set EDITOR") from None
+    except OSError as error:
+        raise StorageError(f"the settings can't be written: {error.strerror}", hint=f"check {place.parent}") from None
+    finally:
+        _forget(draft)
+    output.say(f"saved {place}")
+
+
+def _forget(draft: Path) -> None:
+    draft.unlink(missing_ok=True)
