@@ -15,6 +15,7 @@ from vault.model.choosing import CODES, Candidate, Decision, trouble
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
 from vault.providers import catalogue
+from vault.unlock.references import fetch
 from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, parse_secret, provider_of
 
 
@@ -175,7 +176,17 @@ def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
     state = View(context.queries, agent).find(profile)
     if state.current is None:
         raise NotFound(f"{profile} of agent {state.agent} is logged out", hint=f"vault restore {profile} undoes it")
-    candidate = Candidate(profile, state.agent, state.current.facts, state.current.position)
+    if not context.settings.allows(provider_of(profile)):
+        raise NotFound(
+            f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
+        )
+    candidate = Candidate(
+        profile,
+        state.agent,
+        state.current.facts,
+        state.current.position,
+        needs_sign_in=bool(state.needs_sign_in),
+    )
     candidate = resolvable(candidate, context.environ)
     code, _ = trouble(candidate, provider_of(profile), context.clock.now())
     if code in ("expired", "needs_sign_in"):
@@ -214,12 +225,7 @@ def secret_of(context: Context, credential: AnyCredential, candidate: Candidate)
             hint=f"vault login {candidate.profile}",
         )
     if isinstance(credential, Reference):
-        value = context.environ.get(credential.target, "") if credential.scheme == "env" else ""
-        if value:
-            return value
-        raise NotFound(
-            f"{candidate.profile} refers to {credential.scheme}:{credential.target}, which leads nowhere now"
-        )
+        return fetch(credential.scheme, credential.target, context.environ)
     secret = credential.secret()
     if not secret:
         raise NotFound(f"{candidate.profile} holds no single secret", hint=f"vault show {candidate.profile}")

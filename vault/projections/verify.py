@@ -10,7 +10,9 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from vault.crypto.keys import payload_key_id
+from vault.crypto.keyslots import Slot, check_parameters
 from vault.errors import IntegrityError, Locked
+from vault.events.types import VaultCreated
 from vault.log.anchor import Mark
 from vault.log.guards import missing_guards
 from vault.log.records import Row
@@ -44,6 +46,7 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
             raise IntegrityError(
                 f"the trigger {guards[0]} that keeps the log append-only is gone", hint="restore the file from a backup"
             )
+        _vault(store, connection)
         differences = Differences()
         replay = _log(store, projections, connection, done, progress, differences)
         if store.rollback:
@@ -57,6 +60,7 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
             raise _projection(differences)
         done.read_models = len(replay.states)
     done.checks = [
+        "the vault's id, format, epochs and key slots' parameters",
         "positions without gaps",
         "versions without gaps in each stream",
         "chain of macs from the first record to the head",
@@ -68,6 +72,20 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
         "head against the anchor",
     ]
     return done
+
+
+def _vault(store: EventStore, connection: sqlite3.Connection) -> None:
+    """The tables that unlock: the vault's own row, its epochs, and of the key slots what can be known without their secrets."""
+    keys = store.sealing.keys
+    vaults = connection.execute("SELECT id, format FROM vault").fetchall()
+    epochs = [row[0] for row in connection.execute("SELECT epoch FROM epochs ORDER BY epoch")]
+    created = store.opened(next(store.rows(connection, [1]))).event
+    if not isinstance(created, VaultCreated):
+        raise _bad(1, "is not the making of a vault")
+    if vaults != [(keys.vault_id, created.format)] or epochs != keys.epochs:
+        raise IntegrityError("the vault's own row or its epochs were altered", hint="restore the file from a backup")
+    for row in connection.execute("SELECT slot, kind, parameters, wrapped, commitment FROM key_slots"):
+        check_parameters(Slot(*row))
 
 
 def _log(
