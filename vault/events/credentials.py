@@ -115,7 +115,7 @@ class Cloud(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="clou
 
 
 class Reference(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="reference"):
-    """The secret lives elsewhere: ``scheme`` is env, file, command, keyring, or the name of a foreign store."""
+    """The secret lives elsewhere: ``scheme`` is env, file, command, keyring, keychain, or another tool's own (openclaw-exec)."""
 
     kind: ClassVar[str] = "reference"
     scheme: str

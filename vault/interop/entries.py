@@ -48,8 +48,8 @@ _PLACEHOLDERS = (
 
 
 def usable_secret(value: object, what: str) -> str:
-    """A secret as it is stored elsewhere, checked. ``what`` names the field. Raises InputError with the reason."""
-    if not isinstance(value, str) or not value:
+    """A secret as it is stored elsewhere, without blanks around it, checked. ``what`` names the field. Raises InputError."""
+    if not isinstance(value, str) or not (value := value.strip()):
         raise InputError(f"it has no {what}")
     if value.startswith(FENCE):
         raise InputError(f"its {what} is a marker that a refresh is under way, not a token")

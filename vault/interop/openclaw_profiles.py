@@ -146,7 +146,8 @@ def _plain(entry: Mapping[str, Any], field: str, ref_field: str, files: Mapping[
             if "expires" in entry:
                 extra["expires"] = entry["expires"]
             target = _target(ref, files)
-            return Reference(scheme=ref["source"], target=target, metadata=metadata, extra=extra | {name: entry[name]})
+            scheme = "env" if ref["source"] == "env" else f"openclaw-{ref['source']}"
+            return Reference(scheme=scheme, target=target, metadata=metadata, extra=extra | {name: entry[name]})
     secret = usable_secret(entry.get(field), field)
     if _COMMAND.match(secret):
         raise InputError(f"its {field} is a command line, not a {field}")

@@ -95,23 +95,24 @@ def read_database(path: Path, reader: Callable[[sqlite3.Connection], T]) -> T:
 
     Raises NotFound, InputError when it is no database or is damaged, StorageError, and TryAgain when it changed all the time.
     """
+    real = Path(os.path.realpath(path))
     for _ in range(_ATTEMPTS):
-        before = _fingerprint(path)
+        before = _fingerprint(real)
         if before[0] is None:
             raise NotFound(f"there is no file {path}")
         try:
-            found = _read_as_it_is(path, before, reader)
+            found = _read_as_it_is(real, before, reader)
         except sqlite3.Error:
-            if _fingerprint(path) == before:
+            if _fingerprint(real) == before:
                 raise InputError(
                     f"{path} is not a SQLite database that can be read",
                     hint="repair the file with the tool that wrote it",
                 ) from None
         except OSError as error:
-            if _fingerprint(path) == before:
+            if _fingerprint(real) == before:
                 raise _unreadable(path, error) from None
         else:
-            if _fingerprint(path) == before:
+            if _fingerprint(real) == before:
                 return found
     raise TryAgain(f"{path} was being written all the time", hint="stop the tool that writes it, then try again")
 
