@@ -18,6 +18,8 @@ from vault.values import RandomBytes
 SUITE_AES_256_GCM = 1
 NONCE = 12
 TAG = 16
+_SUITE = bytes((SUITE_AES_256_GCM,))
+_BODY = 1 + NONCE
 
 
 class Sealer:
@@ -32,15 +34,15 @@ class Sealer:
     def seal(self, message: bytes, aad: bytes) -> bytes:
         """Pad and seal a message, bound to its associated data."""
         nonce = self._random(NONCE)
-        return bytes((SUITE_AES_256_GCM,)) + nonce + self._cipher.encrypt(nonce, pad(message), aad)
+        return _SUITE + nonce + self._cipher.encrypt(nonce, pad(message), aad)
 
     def open(self, sealed: bytes, aad: bytes) -> bytes:
         """Open what ``seal`` made. Raises IntegrityError."""
-        if len(sealed) < 1 + NONCE + TAG:
+        if len(sealed) < _BODY + TAG:
             raise IntegrityError("a sealed message is cut short")
         if sealed[0] != SUITE_AES_256_GCM:
             raise IntegrityError(f"a sealed message names the unknown suite {sealed[0]}")
         try:
-            return unpad(self._cipher.decrypt(sealed[1 : 1 + NONCE], sealed[1 + NONCE :], aad))
+            return unpad(self._cipher.decrypt(sealed[1:_BODY], sealed[_BODY:], aad))
         except InvalidTag:
             raise IntegrityError("a sealed message was altered or moved") from None

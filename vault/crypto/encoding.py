@@ -9,14 +9,16 @@ from __future__ import annotations
 from vault.errors import IntegrityError
 
 PAD_STEP = 64
+_ZEROS = tuple(bytes(count) for count in range(PAD_STEP))
+_LENGTHS = tuple(count.to_bytes(8, "little") for count in range(256))
 
 
 def pae(*parts: bytes) -> bytes:
     """Pre-authentication encoding of the parts."""
     out = [len(parts).to_bytes(8, "little")]
     for part in parts:
-        out.append(len(part).to_bytes(8, "little"))
-        out.append(part)
+        length = len(part)
+        out += (_LENGTHS[length] if length < 256 else length.to_bytes(8, "little"), part)
     return b"".join(out)
 
 
@@ -30,14 +32,13 @@ def u64(number: int) -> bytes:
 
 def pad(message: bytes) -> bytes:
     """Four big-endian bytes of length, the message, zeros up to a multiple of 64 bytes."""
-    framed = len(message).to_bytes(4, "big") + message
-    return framed + b"\0" * (-len(framed) % PAD_STEP)
+    length = len(message)
+    return length.to_bytes(4, "big") + message + _ZEROS[-(4 + length) % PAD_STEP]
 
 
 def unpad(framed: bytes) -> bytes:
     """Undo ``pad``. Raises IntegrityError when the framing is not canonical."""
-    length = int.from_bytes(framed[:4], "big")
-    message = framed[4 : 4 + length]
-    if len(framed) % PAD_STEP or len(framed) != 4 + length + (-(4 + length) % PAD_STEP) or any(framed[4 + length :]):
+    end = 4 + int.from_bytes(framed[:4], "big")
+    if len(framed) < end or framed[end:] != _ZEROS[-end % PAD_STEP]:
         raise IntegrityError("a sealed message has broken padding")
-    return message
+    return framed[4:end]

@@ -15,7 +15,6 @@ so a new root key rewraps rows of ``epochs`` and never an event.
 
 from __future__ import annotations
 
-import hmac
 import os
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from vault.crypto.aead import Sealer
 from vault.crypto.encoding import pae, u64
+from vault.crypto.mac import Mac
 from vault.errors import Gone, IntegrityError, Locked
 from vault.values import RandomBytes
 
@@ -111,8 +111,8 @@ class VaultKeys:
             if secret_opener is not None:
                 secret = secret_opener.open(row.secret, _epoch_aad(vault_id, row.epoch, "secret"))
             if not self._epochs:
-                self._index = derive(audit, "vault/index-key/v1")
-                self._fingerprint = derive(audit, "vault/fingerprint-key/v1")
+                self._index = Mac(derive(audit, "vault/index-key/v1"))
+                self._fingerprint = Mac(derive(audit, "vault/fingerprint-key/v1"))
                 self.anchor = derive(audit, "vault/anchor-key/v1")
             self._epochs[row.epoch] = EpochKeys(row.epoch, audit, secret, random)
         self.current = self._epochs[max(self._epochs)]
@@ -138,12 +138,12 @@ class VaultKeys:
 
     def blind(self, purpose: str, name: str) -> bytes:
         """A keyed index value (16 bytes): equal for equal names, and nothing else can be read from it."""
-        return hmac.digest(self._index, pae(b"vault/index/v1", purpose.encode(), name.encode()), "sha256")[:BLIND]
+        return self._index.digest(pae(b"vault/index/v1", purpose.encode(), name.encode()))[:BLIND]
 
     def fingerprint(self, secret: str) -> str:
         """A keyed fingerprint (16 hex digits): says "same" or "different" about two secrets."""
         message = pae(b"vault/fingerprint/v1", secret.encode())
-        return hmac.digest(self._fingerprint, message, "sha256")[:FINGERPRINT].hex()
+        return self._fingerprint.digest(message)[:FINGERPRINT].hex()
 
     def wrap_profile_key(self, key: bytes, stream: bytes, key_id: bytes) -> tuple[int, bytes]:
         """Wrap a profile key under the current epoch: (epoch, wrapped)."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vault.crypto.encoding import pae
+from vault.crypto.mac import Mac
 from vault.errors import StorageError
 from vault.log.database import private_folder
 
@@ -36,7 +37,7 @@ class Anchor:
     def __init__(self, path: Path, vault_id: bytes, key: bytes) -> None:
         self.path = path
         self._vault_id = vault_id
-        self._key = key
+        self._mac = Mac(key)
         self._fd = -1
         self.damaged = False
 
@@ -92,7 +93,7 @@ class Anchor:
         return self._parse(content[:SIZE]), self._parse(content[SIZE : 2 * SIZE])
 
     def _tag(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, pae(b"vault/anchor/v1", body), "sha256")
+        return self._mac.digest(pae(b"vault/anchor/v1", body))
 
     def _parse(self, record: bytes) -> Mark | None:
         body, tag = record[:-32], record[-32:]

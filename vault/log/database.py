@@ -25,6 +25,7 @@ from vault.errors import (
     VaultError,
 )
 from vault.log.filelock import FileLock
+from vault.log.guards import loose_tables
 
 APPLICATION_ID = 0x76_4C_54_31
 SCHEMA = 1
@@ -44,6 +45,11 @@ def _pragmas(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _text(raw: bytes) -> str:
+    """A stored text. Damaged ones are refused by whoever compares them, not by whoever passes them by."""
+    return raw.decode(errors="replace")
+
+
 @contextmanager
 def told_plainly(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
@@ -51,6 +57,8 @@ def told_plainly(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explain(error, path) from None
+    except UnicodeDecodeError:  # SQLite's own message quoted damaged text
+        raise IntegrityError(f"{path} is damaged", hint="restore the file from a backup") from None
 
 
 def explain(error: sqlite3.Error, path: Path) -> VaultError:
@@ -68,7 +76,10 @@ def explain(error: sqlite3.Error, path: Path) -> VaultError:
     if name.startswith("SQLITE_IOERR"):
         return StorageError(f"reading or writing {path} failed ({name})", hint="check the disk and try again")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.DataError):
-        return IntegrityError(f"{path} is damaged or is not a vault ({text})", hint="restore the file from a backup")
+        return IntegrityError(
+            f"{path} is damaged or is not a vault ({text})",
+            hint="restore it from a backup, or set VAULT_DATABASE to the vault's file",
+        )
     if name.startswith("SQLITE_CONSTRAINT"):
         return IntegrityError(f"the tables of {path} contradict each other ({text})", hint="run vault verify")
     return IntegrityError(f"{path} has tables this vault doesn't know ({text})", hint="restore the file from a backup")
@@ -99,7 +110,12 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        _pragmas(connection)
+        connection.text_factory = _text
+        try:
+            _pragmas(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _check(self) -> None:
@@ -116,7 +132,14 @@ class Database:
             from vault.log.migrate import upgrade
 
             with self._lock.held():
-                upgrade(self.path, self.connection)
+                (schema,) = self.connection.execute("PRAGMA user_version").fetchone()
+                if schema < SCHEMA:
+                    upgrade(self.path, self.connection)
+        loose = loose_tables(self.connection)
+        if loose:
+            raise IntegrityError(
+                f"the table {loose[0]} of {self.path} is not the one vault made", hint="restore the file from a backup"
+            )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -151,10 +174,30 @@ class Database:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
 
+    @contextmanager
+    def sorting_on_disk(self) -> Iterator[None]:
+        """Let big sorts spill into temporary files, which SQLite unlinks at once. For sealed and blind columns; around a turn."""
+        self.connection.execute("PRAGMA temp_store=FILE")
+        try:
+            yield
+        finally:
+            self.connection.execute("PRAGMA temp_store=MEMORY")
+
     def close(self) -> None:
         """Close the file. What was acknowledged is on the disk already."""
         self.connection.close()
         self._lock.close()
+
+
+@contextmanager
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """What is committed now, through a connection of its own: also while this process writes."""
+    database = Database(path)
+    try:
+        with database.reading() as connection:
+            yield connection
+    finally:
+        database.close()
 
 
 def create_database(path: Path) -> Database:

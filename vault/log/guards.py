@@ -1,4 +1,7 @@
-"""The triggers that keep ``events`` append-only, and the check that they are there."""
+"""What the tables themselves guard: triggers that keep ``events`` append-only, strict types, columns that are never empty.
+
+Code that reads a column relies on its type: a file whose tables were made anew without it is refused before anything is read.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,27 @@ def missing_guards(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'")
     found = dict(rows.fetchall())
     return [name for name, sql in TRIGGERS.items() if found.get(name) != sql]
+
+
+TABLES = (
+    "vault",
+    "events",
+    "profile_keys",
+    "key_slots",
+    "epochs",
+    "read_models",
+    "history_index",
+    "commands",
+    "checkpoints",
+)
+_STRICT = (
+    "SELECT DISTINCT t.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c "
+    "WHERE t.schema = 'main' AND t.strict AND t.type = 'table' GROUP BY t.name "
+    """HAVING sum(c."notnull" = 0 AND t.name || '.' || c.name <> 'events.payload') = 0"""
+)
+
+
+def loose_tables(connection: sqlite3.Connection) -> list[str]:
+    """Names of tables that are gone, or aren't strict any more, or let a column be NULL that never is."""
+    strict = {row[0] for row in connection.execute(_STRICT)}
+    return [name for name in TABLES if name not in strict]

@@ -11,6 +11,8 @@ from vault.events.credentials import AnyCredential
 from vault.events.types import Event
 from vault.model.streams import Stream
 
+COLUMNS = "position, stream, version, epoch, header, payload, mac, prev_mac"
+
 
 class Row(NamedTuple):
     """A row of ``events``, in the order of its columns."""
@@ -23,6 +25,9 @@ class Row(NamedTuple):
     payload: bytes | None
     mac: bytes
     prev_mac: bytes
+
+
+AnyRow = tuple[int, bytes, int, int, bytes, bytes | None, bytes, bytes]
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):

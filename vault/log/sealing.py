@@ -6,16 +6,19 @@ place = PAE(purpose, vault id, stream id, version, position, epoch). No cipherte
 from __future__ import annotations
 
 import hmac
+import struct
 from collections.abc import Callable
 
 from vault.crypto.encoding import pae, u64
 from vault.crypto.keys import VaultKeys, open_payload, payload_key_id, seal_payload
 from vault.errors import IntegrityError
 from vault.log.chain import Chain, genesis_mac
-from vault.log.records import Row
+from vault.log.records import AnyRow, Row
 
 HEADER = b"vault/header/v1"
 PAYLOAD = b"vault/payload-place/v1"
+_L8 = (8).to_bytes(8, "little")
+_NUMBERS = struct.Struct(">8sQ8sQ8sQ").pack
 
 
 class Sealing:
@@ -26,8 +29,7 @@ class Sealing:
         self.chain = Chain(keys.vault_id)
         self.genesis = genesis_mac(keys.epoch(keys.epochs[0]).chain, keys.vault_id)
         self._ids: dict[tuple[str, str], bytes] = {}
-        self._header_prefix = pae(HEADER, keys.vault_id)[8:]
-        self._count = (6).to_bytes(8, "little")
+        self._prefix = (6).to_bytes(8, "little") + pae(HEADER, keys.vault_id)[8:] + (16).to_bytes(8, "little")
 
     def stream_id(self, stream: str) -> bytes:
         """The blind id (16 bytes) of a stream's name."""
@@ -46,25 +48,28 @@ class Sealing:
         """Seal a header for its place."""
         return self.keys.epoch(epoch).header.seal(header, self._header_place(stream, version, position, epoch))
 
-    def open_header(self, row: Row) -> bytes:
+    def open_header(self, row: AnyRow) -> bytes:
         """Open a row's header. Raises IntegrityError with the position."""
+        position, stream, version, epoch, header, _, _, _ = row
         try:
-            place = self._header_place(row.stream, row.version, row.position, row.epoch)
-            return self.keys.epoch(row.epoch).header.open(row.header, place)
+            return self.keys.epoch(epoch).header.open(header, self._header_place(stream, version, position, epoch))
         except IntegrityError as error:
-            raise _at(row.position, error) from None
+            raise _at(position, error) from None
 
-    def mac(self, row: Row, prev_mac: bytes) -> bytes:
+    def mac(self, row: AnyRow, prev_mac: bytes) -> bytes:
         """The mac a row must have."""
-        return self.chain.mac(self.keys.epoch(row.epoch).chain, row, prev_mac)
+        return self.chain.mac(self.keys.epoch(row[3]).chain, row, prev_mac)
+
+    def is_whole(self, row: Row, prev_mac: bytes) -> bool:
+        """Whether a row has the mac it must have after the record with ``prev_mac``, whatever its columns hold."""
+        try:
+            return hmac.compare_digest(self.mac(row, prev_mac), row.mac)
+        except (IntegrityError, OverflowError, TypeError, AttributeError):
+            return False
 
     def check(self, row: Row) -> None:
         """Check a row against its own mac and previous mac. Raises IntegrityError with the position."""
-        try:
-            expected = self.mac(row, row.prev_mac)
-        except (OverflowError, IntegrityError):
-            expected = b""
-        if not hmac.compare_digest(expected, row.mac):
+        if not self.is_whole(row, row.prev_mac):
             raise IntegrityError(
                 f"the record at position {row.position} was altered",
                 hint="run vault verify, and restore the file from a backup",
@@ -92,19 +97,8 @@ class Sealing:
 
     def _header_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:
         try:
-            return (
-                self._count
-                + self._header_prefix
-                + b"\x10\0\0\0\0\0\0\0"
-                + stream
-                + b"\x08\0\0\0\0\0\0\0"
-                + version.to_bytes(8, "big")
-                + b"\x08\0\0\0\0\0\0\0"
-                + position.to_bytes(8, "big")
-                + b"\x08\0\0\0\0\0\0\0"
-                + epoch.to_bytes(8, "big")
-            )
-        except OverflowError:
+            return self._prefix + stream + _NUMBERS(_L8, version, _L8, position, _L8, epoch)
+        except struct.error:
             raise IntegrityError("a record has a number out of range") from None
 
     def _payload_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:

@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from vault.crypto.keys import KEY, KEY_ID
-from vault.errors import Conflict, IntegrityError, RollbackDetected, WrongExpectedVersion
+from vault.errors import Conflict, InputError, IntegrityError, RollbackDetected, WrongExpectedVersion
 from vault.events.codec import Codec
 from vault.events.credentials import AnyCredential, decode_credential, encode_credential
 from vault.log.anchor import Anchor
 from vault.log.database import Database
-from vault.log.records import Cause, Draft, Head, Recorded, Row
+from vault.log.records import COLUMNS, AnyRow, Cause, Draft, Head, Recorded, Row
 from vault.log.sealing import Sealing
 from vault.values import Clock
 
-COLUMNS = "position, stream, version, epoch, header, payload, mac, prev_mac"
+OPENED = "position, stream, version, epoch, header, substr(payload, 1, 0), x'', x''"
 MADE_HERE = "~"
 
 
@@ -59,6 +59,7 @@ class EventStore:
         self.sealing = sealing
         self.anchor = anchor
         self.rollback: RollbackDetected | None = None
+        self.anchor_made = False
         self._clock = clock
         self._inline = inline
         self._codec = codec or Codec()
@@ -106,7 +107,9 @@ class EventStore:
         cause: Cause,
         expected: Mapping[str, int] | None = None,
     ) -> list[Recorded]:
-        """Append inside a turn that ``writing`` gave."""
+        """Append inside a turn that ``writing`` gave. Raises InputError for a command id like those made here."""
+        if cause.command.startswith(MADE_HERE):
+            raise InputError(f"a command id doesn't start with {MADE_HERE}", hint="choose another id")
         head = self._head or self._newest(connection)
         versions: dict[str, int] = {}
         for stream, version in (expected or {}).items():
@@ -215,11 +218,7 @@ class EventStore:
                 (position,),
             ).fetchone()
             if found is None:
-                raise IntegrityError(
-                    f"the record at position {position} is missing",
-                    hint="run vault verify, and restore the file from a backup",
-                    position=position,
-                )
+                raise missing(position)
             row = Row._make(found)
             self.sealing.check(row)
             yield row
@@ -249,19 +248,26 @@ class EventStore:
                 yield self.opened(row)
 
     def scan(self, first: int, last: int) -> Iterator[Recorded]:
-        """All events from one position to another, opened but not chained; constant memory. Raises IntegrityError."""
+        """All events from one position to another, opened but not chained; constant memory. A gap raises IntegrityError."""
         with self.database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {COLUMNS} FROM events WHERE position BETWEEN ? AND ? ORDER BY position",  # noqa: S608
-                (first, last),
-            )
-            for raw in found:
-                yield self.opened(Row._make(raw))
+            yield from self.scan_within(connection, first, last)
 
-    def opened(self, row: Row) -> Recorded:
+    def scan_within(self, connection: sqlite3.Connection, first: int, last: int) -> Iterator[Recorded]:
+        """``scan`` in a snapshot."""
+        sql = f"SELECT {OPENED} FROM events WHERE position BETWEEN ? AND ? ORDER BY position"  # noqa: S608
+        due = first
+        for row in connection.execute(sql, (first, last)):
+            if row[0] != due:
+                raise missing(due)
+            yield self.opened(row)
+            due += 1
+        if due <= last:
+            raise missing(due)
+
+    def opened(self, row: AnyRow) -> Recorded:
         """A row's event. Raises IntegrityError."""
         envelope, event = self._codec.decode(self.sealing.open_header(row))
-        return Recorded(row.position, row.stream, row.version, envelope, event, has_payload=row.payload is not None)
+        return Recorded(row[0], row[1], row[2], envelope, event, row[5] is not None)
 
     def credential(self, position: int) -> AnyCredential:
         """The credential stored at a position. Raises IntegrityError, NotFound's kin Gone when it was destroyed, Locked."""
@@ -301,6 +307,7 @@ class EventStore:
                     )
                 elif position:
                     self.anchor.write(position, mac)
+                    self.anchor_made = True
                 return
             if (position, mac) == mark:
                 return
@@ -318,6 +325,15 @@ class EventStore:
     def _chained(self, connection: sqlite3.Connection, position: int, mac: bytes) -> bool:
         row = connection.execute("SELECT mac FROM events WHERE position = ?", (position,)).fetchone()
         return row is not None and row[0] == mac
+
+
+def missing(position: int) -> IntegrityError:
+    """The error for a record that isn't where one must be."""
+    return IntegrityError(
+        f"the record at position {position} is missing",
+        hint="run vault verify, and restore the file from a backup",
+        position=position,
+    )
 
 
 def rolled_back(anchored: int, position: int) -> RollbackDetected:

@@ -35,6 +35,7 @@ class Projections:
 
     def __init__(self, sealing: Sealing) -> None:
         self._sealing = sealing
+        self._indexer = history.Indexer(sealing)
         self._states: dict[tuple[str, bytes], State] = {}
 
     # -- writing
@@ -55,7 +56,7 @@ class Projections:
         for (name, stream_id), (agent, provider, position) in touched.items():
             row = self.row(MODELS[name], stream_id, agent, provider, position, self._states[name, stream_id])
             connection.execute(UPSERT, row)
-        connection.executemany(INDEX, [row for item in recorded for row in history.index_rows(self._sealing, item)])
+        connection.executemany(INDEX, [row for item in recorded for row in self._indexer.rows(item)])
         self._index_command(connection, recorded)
         connection.execute("UPDATE checkpoints SET position = ?", (recorded[-1].position,))
         if len(self._states) > REMEMBERED:
@@ -64,7 +65,7 @@ class Projections:
     def _index_command(self, connection: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
         command = recorded[0].envelope.command
         if not command.startswith(MADE_HERE):
-            blind = self._sealing.blind("command", command)
+            blind = self._sealing.keys.blind("command", command)
             connection.execute(COMMAND, (blind, recorded[0].position, recorded[-1].position))
 
     def forget(self) -> None:
@@ -73,7 +74,7 @@ class Projections:
 
     def find_command(self, connection: sqlite3.Connection, command: str) -> tuple[int, int] | None:
         """First and last position of a command's events."""
-        blind = self._sealing.blind("command", command)
+        blind = self._sealing.keys.blind("command", command)
         found = connection.execute("SELECT first, last FROM commands WHERE command = ?", (blind,)).fetchone()
         return (found[0], found[1]) if found else None
 

@@ -1,0 +1,1 @@
+"""Tests of crypto, events, model, log and projections."""
