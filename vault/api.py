@@ -20,13 +20,14 @@ from pathlib import Path
 from vault.commands.history import Filter, read_history
 from vault.commands.issue import Issued, issue
 from vault.commands.listing import Listing, list_profiles
-from vault.commands.login import LoggedIn, LoggedOut, log_in, log_out
+from vault.commands.login import LoggedIn, LoggedOut, check_kind, log_in, log_out
 from vault.commands.naming import target
 from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
+from vault.errors import InputError
 from vault.events.codec import Actor
 from vault.events.credentials import ApiKey, Token
-from vault.events.types import Event
+from vault.events.types import EVENT_TYPES, Event
 from vault.unlock import Ways
 from vault.values import (
     DEFAULT_NAME,
@@ -36,6 +37,7 @@ from vault.values import (
     Secret,
     parse_agent,
     parse_profile,
+    parse_provider,
     parse_secret,
     profile_id,
 )
@@ -81,6 +83,7 @@ class Vault:
         provider, named = target(what)
         profile = named or profile_id(provider, DEFAULT_NAME)
         value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
+        check_kind(kind, expires_at)
         if kind == "api_key":
             credential: ApiKey | Token = ApiKey(key=value)
         else:
@@ -128,7 +131,20 @@ class Vault:
         oldest_first: bool = False,
     ) -> Iterator[Entry]:
         """Events, newest first, of all agents unless one is named. Moments are microseconds UTC. Opens only what it yields."""
-        wanted = Filter(agent, provider, profile, types, actor, since, until)
+        unknown = [name for name in types if name not in EVENT_TYPES]
+        if unknown:
+            raise InputError(
+                f"{unknown[0]!r} is not a type of event", hint="use one of " + ", ".join(sorted(EVENT_TYPES))
+            )
+        wanted = Filter(
+            parse_agent(agent) if agent else "",
+            parse_provider(provider) if provider else "",
+            parse_profile(profile) if profile else "",
+            types,
+            actor,
+            since,
+            until,
+        )
         for record in read_history(self._context, wanted, limit=limit, oldest_first=oldest_first):
             envelope = record.envelope
             yield Entry(record.position, envelope.at, envelope.type, envelope.actor, envelope.reason, record.event)

@@ -68,14 +68,23 @@ class Places:
 
 def current_actor(environ: Mapping[str, str], way: str, agent: str = "") -> Actor:
     """Who is acting: OS user, host, this process, the program that called it."""
-    import getpass
-
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid()) if hasattr(os, "getuid") else ""
+    user = _os_user()
     host = os.uname().nodename if hasattr(os, "uname") else environ.get("COMPUTERNAME", "")
     return Actor(user=user, host=host, pid=os.getpid(), program=_program(), agent=agent, way=way)
+
+
+def _os_user() -> str:
+    """The OS user this process runs as; the environment, which anybody can set, isn't asked where the platform tells."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except ImportError:
+        import getpass
+
+        return getpass.getuser()
+    except KeyError:
+        return str(os.getuid())
 
 
 def _program() -> str:

@@ -11,7 +11,7 @@ from vault.cli.session import CommandOption, JsonOption, NoInputOption, ReasonOp
 from vault.errors import UsageError
 from vault.values import MAIN_AGENT, parse_agent
 
-app = typer.Typer(no_args_is_help=True, help="Agents and whom they inherit from.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Agents and whom they inherit from.")
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id.", autocompletion=complete_agent)]
 NoParent = Annotated[bool, typer.Option("--none", help="Inherit from nobody.")]
 
@@ -25,11 +25,13 @@ def list_agents(json: JsonOption = False, no_input: NoInputOption = False) -> No
             (name, state.parents.get(name, ""), sum(1 for p in context.queries.profiles(name) if p.current))
             for name in state.names()
         ]
-    if json:
-        agents = [{"agent": n, "inherits": parent or None, "profiles": count} for n, parent, count in rows]
-        output.write_json("agents", {"agents": agents})
-    else:
-        output.table(("AGENT", "INHERITS FROM", "OWN PROFILES"), [(n, parent, str(count)) for n, parent, count in rows])
+        if json:
+            agents = [{"agent": n, "inherits": parent or None, "profiles": count} for n, parent, count in rows]
+            output.write_json("agents", {"agents": agents})
+        else:
+            output.table(
+                ("AGENT", "INHERITS FROM", "OWN PROFILES"), [(n, parent, str(count)) for n, parent, count in rows]
+            )
 
 
 @app.command("add")

@@ -28,14 +28,16 @@ NeededProvider = Annotated[
     str, typer.Option("--provider", "-p", help="The provider.", autocompletion=complete_provider)
 ]
 
-order = typer.Typer(no_args_is_help=True, help="The order in which an agent's profiles are tried.")
-health = typer.Typer(no_args_is_help=True, help="Forgive failures.")
+order = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The order in which an agent's profiles are tried."
+)
+health = typer.Typer(no_args_is_help=True, add_completion=False, help="Forgive failures.")
 
 
 def _provider(text: str) -> ProviderId:
-    from vault.providers import catalogue
+    from vault.commands.naming import named_provider
 
-    return catalogue.resolve(text)
+    return named_provider(text)
 
 
 def why(
@@ -48,45 +50,45 @@ def why(
     with opened(name, no_input=no_input) as context:
         decision = decide(context, name, wanted)
         now = context.clock.now()
-    chosen = decision.chosen
-    if json:
-        output.write_json(
-            "why",
-            {
-                "agent": name,
-                "provider": wanted,
-                "chosen": chosen.what if chosen else None,
-                "basis": decision.basis,
-                "candidates": [
-                    {
-                        "candidate": c.what,
-                        "owner": c.owner or None,
-                        "kind": c.kind or None,
-                        "code": c.code,
-                        "reason": c.text,
-                        "until": output.moment(c.until),
-                    }
+        chosen = decision.chosen
+        if json:
+            output.write_json(
+                "why",
+                {
+                    "agent": name,
+                    "provider": wanted,
+                    "chosen": chosen.what if chosen else None,
+                    "basis": decision.basis,
+                    "candidates": [
+                        {
+                            "candidate": c.what,
+                            "owner": c.owner or None,
+                            "kind": c.kind or None,
+                            "code": c.code,
+                            "reason": c.text,
+                            "until": output.moment(c.until),
+                        }
+                        for c in decision.considered
+                    ],
+                },
+            )
+            return
+        if chosen:
+            output.write(f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}")
+        else:
+            output.write(f"agent {name} has nothing to use for {wanted}")
+        if decision.considered:
+            output.table(
+                ("CANDIDATE", "KIND", "AGENT", "REASON"),
+                [
+                    (c.what, c.kind, c.owner, c.text + (f" ({output.until(c.until, now)})" if c.until else ""))
                     for c in decision.considered
                 ],
-            },
-        )
-        return
-    if chosen:
-        output.write(f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}")
-    else:
-        output.write(f"agent {name} has nothing to use for {wanted}")
-    if decision.considered:
-        output.table(
-            ("CANDIDATE", "KIND", "AGENT", "REASON"),
-            [
-                (c.what, c.kind, c.owner, c.text + (f" ({output.until(c.until, now)})" if c.until else ""))
-                for c in decision.considered
-            ],
-        )
-    if any(c.what.startswith("env:") for c in decision.considered) and any(
-        not c.what.startswith("env:") for c in decision.considered
-    ):
-        output.say("vault exec and vault env put stored profiles in place of environment variables")
+            )
+        if any(c.what.startswith("env:") for c in decision.considered) and any(
+            not c.what.startswith("env:") for c in decision.considered
+        ):
+            output.say("vault exec and vault env put stored profiles in place of environment variables")
 
 
 @order.command("get")
@@ -99,17 +101,17 @@ def order_get(
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
         profiles, owner = View(context.queries, name).order(wanted)
-    if json:
-        output.write_json("order", {"agent": name, "provider": wanted, "order": profiles, "set_by": owner or None})
-    elif profiles is None:
-        output.say(
-            f"agent {name} has no order for {wanted}: oauth, then token, then api_key, least recently used first"
-        )
-    else:
-        for profile in profiles:
-            output.write(profile)
-        if owner != name:
-            output.say(f"inherited from agent {owner}")
+        if json:
+            output.write_json("order", {"agent": name, "provider": wanted, "order": profiles, "set_by": owner or None})
+        elif profiles is None:
+            output.say(
+                f"agent {name} has no order for {wanted}: oauth, then token, then api_key, least recently used first"
+            )
+        else:
+            for profile in profiles:
+                output.write(profile)
+            if owner != name:
+                output.say(f"inherited from agent {owner}")
 
 
 @order.command("set")
@@ -131,7 +133,15 @@ def order_set(
     ids = [str(parse_profile(p if ":" in p else f"{wanted}:{p}")) for p in profiles]
     with opened(name, no_input=no_input) as context:
         done = set_order(context, name, wanted, ids, reason=reason, command=command_id)
-    _tell("order", json, done.position, f"agent {name} tries {', '.join(ids)} for {wanted}", order=ids, agent=name)
+    _tell(
+        "order",
+        json,
+        done.position,
+        f"agent {name} tries {', '.join(ids)} for {wanted}",
+        order=ids,
+        agent=name,
+        provider=wanted,
+    )
 
 
 @order.command("clear")
@@ -149,7 +159,15 @@ def order_clear(
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
         done = clear_order(context, name, wanted, reason=reason, command=command_id)
-    _tell("order", json, done.position, f"agent {name} has no order of its own for {wanted}", order=None, agent=name)
+    _tell(
+        "order",
+        json,
+        done.position,
+        f"agent {name} has no order of its own for {wanted}",
+        order=None,
+        agent=name,
+        provider=wanted,
+    )
 
 
 def pin(
@@ -219,7 +237,7 @@ def report(
         )
     state = "ok"
     if after.disabled_until > now:
-        state = f"disabled {output.until(after.disabled_until, now)[3:]} long"
+        state = f"disabled for {output.until(after.disabled_until, now)[3:]}"
     elif after.cooldown_until > now:
         state = f"cooling down for {output.until(after.cooldown_until, now)[3:]}"
     body: dict[str, Any] = {

@@ -14,7 +14,9 @@ from vault.cli.session import JsonOption, NoInputOption, can_ask
 from vault.errors import StorageError, Unavailable, UsageError
 from vault.settings import SOURCES, parse_settings, read_settings, settings_path
 
-app = typer.Typer(no_args_is_help=True, help="Settings: one TOML file; the environment overrides it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Settings: one TOML file; the environment overrides it."
+)
 
 TEMPLATE = f"""# Settings of vault. Every key is optional; a mistake is told with its line.
 # enabled_providers = []

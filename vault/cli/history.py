@@ -11,7 +11,7 @@ import typer
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
 from vault.errors import InputError, UsageError
-from vault.values import MAIN_AGENT, parse_agent, parse_profile, parse_provider
+from vault.values import MAIN_AGENT, parse_agent, parse_profile
 
 if TYPE_CHECKING:
     from vault.commands.history import Filter
@@ -46,6 +46,7 @@ def history(
     """Show what happened, newest first. Never a secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.history import Filter, read_history
+    from vault.providers import catalogue
 
     if sum((json, jsonl, csv)) > 1 or (follow and json):
         raise UsageError(
@@ -56,7 +57,7 @@ def history(
         now = context.clock.now()
         wanted = Filter(
             parse_agent(agent) if agent else "",
-            parse_provider(provider) if provider else "",
+            catalogue.resolve(provider) if provider else "",
             parse_profile(profile) if profile else "",
             tuple(types or []),
             actor,
@@ -64,9 +65,10 @@ def history(
             parse_moment(until, now, end=True) if until else None,
         )
         start = context.store.head().position
-        found = read_history(context, wanted, limit=limit or None, oldest_first=reverse or follow)
+        found = read_history(context, wanted, limit=limit or None, oldest_first=reverse and not follow)
         if follow:
-            recent = list(read_history(context, wanted, limit=limit or None))
+            recent = list(found)
+            start = max([start, *(r.position for r in recent)])
             found = iter(reversed(recent))
         if json:
             output.write_json("history", {"events": [body(r) for r in found]})
@@ -156,18 +158,18 @@ def _follow(context: Context, wanted: Filter, after: int, *, csv: bool, jsonl: b
     while True:
         sys.stdout.flush()
         head = context.store.head().position
-        if head > after:
-            fresh = read_history(context, wanted, oldest_first=True, after=after)
-            if csv:
-                _csv(fresh, heading=False)
-            elif jsonl:
-                for record in fresh:
-                    output.write_json_line(body(record))
-            else:
-                _lines(fresh)
-            after = head
+        if head <= after:
+            time.sleep(POLL_SECONDS)
             continue
-        time.sleep(POLL_SECONDS)
+        fresh = list(read_history(context, wanted, oldest_first=True, after=after))
+        after = max([head, *(r.position for r in fresh)])  # it may have read further than the head was
+        if csv:
+            _csv(iter(fresh), heading=False)
+        elif jsonl:
+            for record in fresh:
+                output.write_json_line(body(record))
+        else:
+            _lines(iter(fresh))
 
 
 def _check_types(types: list[str]) -> None:

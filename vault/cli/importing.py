@@ -14,7 +14,9 @@ from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened
 from vault.interop.findings import Findings
 from vault.values import MAIN_AGENT
 
-app = typer.Typer(no_args_is_help=True, help="Take over credentials from another tool. Its files are only read.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Take over credentials from another tool. Its files are only read."
+)
 
 FromOption = Annotated[str, typer.Option("--from", metavar="PATH", help="The tool's file or folder.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be taken; take nothing.")]

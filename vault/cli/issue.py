@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, complete_profile, opened
-from vault.errors import NotFound, Unavailable, UsageError
+from vault.errors import NotFound, Unavailable, UsageError, VaultError
 
 if TYPE_CHECKING:
-    from vault.commands.issue import Issued
+    from vault.commands.issue import Issued, Ready
 
 ProvidersOption = Annotated[
     list[str] | None, typer.Option("--provider", "-p", help="Only this provider or profile (repeat for more).")
@@ -87,6 +90,7 @@ def exec_(
     keep_passphrase: Annotated[
         bool, typer.Option("--keep-passphrase", help="Leave VAULT_PASSPHRASE in the program's environment.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Tell an error as JSON; stdout is the program's.")] = False,  # noqa: ARG001 - main looks at it
 ) -> None:
     """Run a program with credentials in its environment. Its status and signals are its own.
 
@@ -112,6 +116,8 @@ def _become(program: str, command: Sequence[str], environment: Mapping[str, str]
     """Turn into the program where the platform can, so that status and signals need no passing on."""
     try:
         if os.name == "posix":
+            for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these, and a program inherits what is ignored
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
             os.execve(program, list(command), dict(environment))  # noqa: S606
         raise typer.Exit(subprocess.call(list(command), executable=program, env=dict(environment)))
     except OSError as error:
@@ -130,6 +136,7 @@ def _collect(
 
     name = agent_id(agent)
     targets = [target(text) for text in wanted]
+    left_out: list[tuple[str, VaultError]] = []
     with opened(name, no_input=no_input) as context:
         if targets:
             ready = [
@@ -137,8 +144,13 @@ def _collect(
                 for p, named in targets
             ]
         else:
-            ready = prepare_all(context, name, [], way=way, program=program)
+            ready = prepare_all(context, name, [], way=way, program=program, left_out=left_out)
+        ready = [_placed(r, way) for r in ready]
         ready = [r for r in ready if r.names or wanted]
+        if left_out and not ready:
+            raise left_out[0][1]
+        for profile, error in left_out:
+            output.say(output.printable(f"{profile} is left out: {error}"))
         if not ready:
             raise NotFound(f"agent {name} has no usable credential", hint="vault login PROVIDER, or vault list")
         unplaced = [r for r in ready if not r.names]
@@ -167,12 +179,22 @@ def _collect(
     return values, stale, issued
 
 
+def _placed(ready: Ready, way: str) -> Ready:
+    """Without the variables that can't be set: a name may come from another tool's store, and must not be code to a shell."""
+    possible = re.compile(r"[A-Za-z_]\w*" if way == "env" else r"\w+", re.ASCII)
+    for name in ready.names:
+        if not possible.fullmatch(name):
+            what = ready.event.profile or ready.event.provider
+            output.say(f"{what} is left out of {output.printable(name)}: that is no name of a variable here")
+    return replace(ready, names=tuple(name for name in ready.names if possible.fullmatch(name)))
+
+
 def _assignment(shell: str, name: str, value: str) -> str:
     if shell == "fish":
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
         return f"set -gx {name} '{quoted}'"
     if shell == "powershell":
-        quoted = value.replace("'", "''")
+        quoted = re.sub("(['‘’‚‛])", r"\1\1", value)  # each of them ends a text there
         return f"$Env:{name} = '{quoted}'"
     return f"export {name}={shlex.quote(value)}"
 

@@ -14,7 +14,7 @@ from vault.values import MAIN_AGENT
 if TYPE_CHECKING:
     from vault.commands.keys import Choice
 
-key = typer.Typer(no_args_is_help=True, help="Ways to unlock the vault.")
+key = typer.Typer(no_args_is_help=True, add_completion=False, help="Ways to unlock the vault.")
 
 KeyringFlag = Annotated[bool, typer.Option("--keyring", help="The OS keyring.")]
 PassphraseFlag = Annotated[bool, typer.Option("--passphrase", help="A passphrase.")]
@@ -62,12 +62,14 @@ def list_keys(json: JsonOption = False, no_input: NoInputOption = False) -> None
 
     with opened(MAIN_AGENT, no_input=no_input) as context:
         slots = list_slots(context)
-    if json:
-        output.write_json(
-            "keys", {"slots": [{"slot": s.slot, "kind": s.kind, "place": place or None} for s, place in slots]}
-        )
-    else:
-        output.table(("SLOT", "KIND", "WHERE"), [(str(s.slot), s.kind.replace("-", " "), place) for s, place in slots])
+        if json:
+            output.write_json(
+                "keys", {"slots": [{"slot": s.slot, "kind": s.kind, "place": place or None} for s, place in slots]}
+            )
+        else:
+            output.table(
+                ("SLOT", "KIND", "WHERE"), [(str(s.slot), s.kind.replace("-", " "), place) for s, place in slots]
+            )
 
 
 @key.command("add")

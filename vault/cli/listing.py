@@ -8,7 +8,7 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ProfileArgument, ProviderOption, agent_id, opened
-from vault.values import parse_profile, parse_provider
+from vault.values import parse_profile
 
 if TYPE_CHECKING:
     from vault.commands.listing import Listed
@@ -26,9 +26,10 @@ def list_(
     """List the profiles an agent sees, and providers that environment variables satisfy. Never a secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.listing import list_profiles
+    from vault.providers import catalogue
 
     name = agent_id(agent)
-    wanted = parse_provider(provider) if provider else None
+    wanted = catalogue.resolve(provider) if provider else None
     with opened(name, no_input=no_input) as context:
         now = context.clock.now()
         moment = parse_moment(at, now, end=True) if at else None
@@ -96,26 +97,29 @@ def show(
         seen_from = now if moment is None else moment
         listed = show_profile(context, name, target, moment=moment)
         body = _body(listed, seen_from)
-    if json:
-        output.write_json("show", {"agent": name, "at": output.moment(moment), **body})
-        return
-    lines = [
-        ("profile", listed.profile),
-        ("agent", listed.owner + (f" (inherited by {name})" if listed.inherited_from else "")),
-        ("kind", listed.held.facts.kind),
-        ("label", listed.held.facts.label),
-        ("account", listed.held.facts.account),
-        ("refers to", listed.held.facts.reference),
-        ("fingerprint", listed.held.facts.fingerprint),
-        ("owned by", listed.held.facts.ownership),
-        ("since", f"{output.local(listed.held.since)} ({output.ago(listed.held.since, seen_from)})"),
-        ("stored at", f"position {listed.held.position}" + (f", from {listed.held.tool}" if listed.held.tool else "")),
-        ("expires", _expiry(listed, seen_from) or "never, as far as is known"),
-        ("health", _health(listed, seen_from)),
-        ("last used", output.ago(listed.last_used, seen_from) if listed.last_used else "never"),
-        ("order", _place(listed) + (f" ({listed.why})" if listed.why else "")),
-    ]
-    output.table(("", ""), [(k, v) for k, v in lines if v])
+        if json:
+            output.write_json("show", {"agent": name, "at": output.moment(moment), **body})
+            return
+        lines = [
+            ("profile", listed.profile),
+            ("agent", listed.owner + (f" (inherited by {name})" if listed.inherited_from else "")),
+            ("kind", listed.held.facts.kind),
+            ("label", listed.held.facts.label),
+            ("account", listed.held.facts.account),
+            ("refers to", listed.held.facts.reference),
+            ("fingerprint", listed.held.facts.fingerprint),
+            ("owned by", listed.held.facts.ownership),
+            ("since", f"{output.local(listed.held.since)} ({output.ago(listed.held.since, seen_from)})"),
+            (
+                "stored at",
+                f"position {listed.held.position}" + (f", from {listed.held.tool}" if listed.held.tool else ""),
+            ),
+            ("expires", _expiry(listed, seen_from) or "never, as far as is known"),
+            ("health", _health(listed, seen_from)),
+            ("last used", output.ago(listed.last_used, seen_from) if listed.last_used else "never"),
+            ("order", _place(listed) + (f" ({listed.why})" if listed.why else "")),
+        ]
+        output.table(("", ""), [(k, v) for k, v in lines if v])
 
 
 def _row(listed: Listed, now: int) -> tuple[str, ...]:

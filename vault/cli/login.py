@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,11 @@ from vault.cli.session import (
     refuse_secret_argument,
 )
 from vault.errors import NotFound, UsageError
-from vault.values import DEFAULT_NAME, Instant, ProfileId, ProviderId, parse_profile, profile_id, provider_of
+from vault.values import DEFAULT_NAME, AgentId, Instant, ProfileId, ProviderId, parse_profile, profile_id, provider_of
+
+if TYPE_CHECKING:
+    from vault.commands.login import LoggedIn
+    from vault.providers.methods import Method
 
 
 def login(
@@ -43,6 +47,18 @@ def login(
             "--reference", help="Where the secret lives: ${NAME}, $(command), keyring:service/user, file:path."
         ),
     ] = "",
+    method: Annotated[str, typer.Option("--method", help="How to sign in; vault wizard PROVIDER lists the ways.")] = "",
+    device: Annotated[bool, typer.Option("--device", help="Sign in with a code typed on another page.")] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Sign in in a browser.")] = False,
+    issuer: Annotated[
+        str, typer.Option("--issuer", metavar="URL", help="Any OAuth server that publishes its metadata.")
+    ] = "",
+    client_id: Annotated[str, typer.Option("--client-id", help="The OAuth client, with --issuer.")] = "",
+    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for (repeat for more).")] = None,
+    host: Annotated[str, typer.Option("--host", help="An enterprise's own host, for GitHub.")] = "",
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read a bearer token from standard input (Bedrock).")
+    ] = False,
     expires_in: Annotated[str, typer.Option("--expires-in", help="A token's life: 365d, 12h.")] = "",
     label: Annotated[str, typer.Option("--label", help="A label to show in lists.")] = "",
     reason: ReasonOption = "",
@@ -51,7 +67,7 @@ def login(
     no_input: NoInputOption = False,
     key: Annotated[str, typer.Option("--key", "--token", "--api-key", "--secret", "--password", hidden=True)] = "",
 ) -> None:
-    """Store an API key or a token. What the profile had before stays in the history."""
+    """Sign in, or store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
     from vault.commands.login import check_kind, log_in
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
@@ -63,6 +79,14 @@ def login(
     if reference and (stdin or from_file or from_fd is not None or kind or length):
         raise UsageError("a reference is given together with a secret", hint="use --reference alone")
     pointer = parse_reference(reference) if reference else None
+    if token_stdin:
+        stdin, kind = True, kind or "token"
+    typed = bool(stdin or from_file or from_fd is not None or kind or length or pointer)
+    way = _way(what, profile, agent, method, device, browser, issuer, client_id, typed, no_input)
+    if way is not None:
+        given = {"issuer": issuer, "client_id": client_id, "host": host, "url": what if "://" in what else ""}
+        _sign_in(way, given, scope or [], agent_id(agent), label, reason, command_id, json, no_input)
+        return
     kind = check_kind(kind or ("token" if length else "api_key"), length)
     target = _target(what, profile, no_input)
     name = agent_id(agent)
@@ -83,6 +107,12 @@ def login(
             credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
         done = log_in(context, name, target, credential, label=label, reason=reason, command=command_id)
         now = context.clock.now()
+    _told(done, now, json)
+
+
+def _told(done: LoggedIn, now: int, json: bool) -> None:
+    """Tell what a login did."""
+    target, name = done.profile, done.agent
     if json:
         output.write_json(
             "login",
@@ -114,12 +144,92 @@ def login(
         )
 
 
+def _way(
+    what: str,
+    profile: str,
+    agent: str,
+    named: str,
+    device: bool,
+    browser: bool,
+    issuer: str,
+    client_id: str,
+    typed: bool,
+    no_input: bool,
+) -> tuple[ProfileId, Method] | None:
+    """The profile and the method of a sign-in, or None when a secret is typed in. Raises SignInAgain where nobody can."""
+    from vault.cli.signing import TYPED, choose_method, need_a_person
+    from vault.commands.sign_in import login_line, provider_of_url
+    from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL
+
+    named_way = bool(named or device or browser or issuer)
+    if typed and named_way:
+        raise UsageError("a secret and a sign-in are both asked for", hint="leave out one of them")
+    if issuer:
+        if not client_id:
+            raise UsageError("no client is named", hint="add --client-id ID")
+        target = profile_id(provider_of(_target(what, "", no_input)), profile or DEFAULT_NAME) if what else None
+        target = target or profile_id(provider_of_url(issuer), profile or DEFAULT_NAME)
+        extra = ["--issuer", issuer, "--client-id", client_id, *(["--device"] if device else [])]
+        need_a_person(login_line(what, agent, "", extra).replace("login '' ", "login "), no_input)
+        return target, DISCOVERY_DEVICE if device else DISCOVERY
+    if "://" in what:
+        need_a_person(login_line(what, agent), no_input)
+        return profile_id(provider_of_url(what), profile or DEFAULT_NAME), URL
+    if typed:
+        return None
+    if not what and not profile and not can_ask(no_input):
+        return None
+    target = _target(what, profile, no_input)
+    way = choose_method(provider_of(target), named, device, browser, no_input)
+    if way.kind in TYPED:
+        return None
+    if way.kind == "none":
+        raise UsageError(f"{provider_of(target)} needs no credential", hint="use it as it is")
+    need_a_person(login_line(what or target, agent, named or way.id), no_input)
+    return target, way
+
+
+def _sign_in(
+    way: tuple[ProfileId, Method],
+    given: dict[str, str],
+    scopes: list[str],
+    agent: AgentId,
+    label: str,
+    reason: str,
+    command_id: str,
+    json: bool,
+    no_input: bool,
+) -> None:
+    from vault.cli.signing import Terminal
+    from vault.commands.sign_in import sign_in
+
+    target, method = way
+    with opened(agent, no_input=no_input) as context:
+        done = sign_in(
+            context,
+            agent,
+            target,
+            method,
+            Terminal(),
+            given=given,
+            scopes=scopes,
+            label=label,
+            reason=reason,
+            command=command_id,
+        )
+        now = context.clock.now()
+    _told(done.login, now, json)
+    for note in done.notes:
+        output.say(f"note: {output.printable(note)}")
+
+
 def logout(
     what: Annotated[
         str, typer.Argument(metavar="[PROFILE]", help="provider:name", autocompletion=complete_profile)
     ] = "",
     agent: AgentOption = "main",
     reason: ReasonOption = "",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Ask the provider to revoke it too; recorded.")] = False,
     command_id: CommandOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
@@ -131,10 +241,18 @@ def logout(
     with opened(name, no_input=no_input) as context:
         profiles = [p.profile for p in context.queries.profiles(name) if p.current]
         target = _which(what, profiles, name, no_input)
-        done = log_out(context, name, target, reason=reason, command=command_id)
+        answer, detail = "", ""
+        if revoke:
+            from vault.commands.sign_in import revoke as ask_provider
+
+            answer, detail = ask_provider(context, name, target)
+        done = log_out(context, name, target, revocation=answer, reason=reason, command=command_id)
     if json:
-        output.write_json("logout", {"agent": done.agent, "profile": done.profile, "position": done.position})
+        body = {"agent": done.agent, "profile": done.profile, "position": done.position, "revocation": answer or None}
+        output.write_json("logout", body)
         return
+    if answer:
+        output.say(f"the provider's answer to the revocation: {answer}" + (f" ({detail})" if detail else ""))
     output.say(f"logged out {target} of agent {name}")
     output.say(f"undo: vault restore {target}" + (f" --agent {name}" if name != "main" else ""))
 
@@ -193,6 +311,9 @@ def _which(what: str, profiles: list[str], agent: str, no_input: bool) -> Profil
     if ":" in what:
         return parse_profile(what)
     if what:
+        from vault.providers import catalogue
+
+        what = catalogue.resolve(what)
         profiles = [p for p in profiles if p.partition(":")[0] == what]
         if len(profiles) == 1:
             return ProfileId(profiles[0])

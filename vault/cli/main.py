@@ -6,6 +6,7 @@ A command's module is imported when the command runs (or for ``--help``), so ``v
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from vault import __version__
-from vault.errors import Defect, UsageError, VaultError
+from vault.errors import Defect, InputError, StorageError, UsageError, VaultError
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -28,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "list": ("listing", "list_", "Credentials", "List profiles"),
     "ls": ("listing", "list_", "", "The same as list"),
     "show": ("listing", "show", "Credentials", "Show one profile"),
+    "status": ("status", "status", "Credentials", "What would be used, and whether it works"),
+    "refresh": ("refreshing", "refresh", "Credentials", "Refresh tokens"),
+    "probe": ("refreshing", "probe", "Credentials", "Ask a provider whether a credential works"),
+    "wizard": ("refreshing", "wizard", "Credentials", "For agents: the line a person should type"),
     "get": ("issue", "get", "Credentials", "Print a secret"),
     "env": ("issue", "env", "Credentials", "Print shell lines that set credentials"),
     "exec": ("issue", "exec_", "Credentials", "Run a program with credentials in its environment"),
@@ -102,7 +107,9 @@ def root(
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit. What it prints is UTF-8, whatever the locale says: it is data."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -130,9 +137,15 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("\ninterrupted; nothing was left half-done\n")
         return 130
-    except BrokenPipeError:
+    except UnicodeEncodeError:
+        found_text = InputError(
+            "a text that was given is not UTF-8", hint="check the terminal's or the variable's encoding"
+        )
+        tell_error(found_text, machine)
+        return found_text.exit_status
+    except (BrokenPipeError, SystemExit):  # Typer exits by itself when nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 74
+        return StorageError.exit_status
     except Exception as error:  # noqa: BLE001 - the last gate: a defect must not print values
         found_defect = defect(error)
         tell_error(found_defect, machine)
@@ -174,7 +187,7 @@ def _plain(error: Any) -> str:
 def _named(param: Any) -> str:
     if param is None:
         return "an argument"
-    return str(param.opts[-1]) if param.param_type_name == "option" else str(param.metavar or param.name)
+    return str(max(param.opts, key=len)) if param.param_type_name == "option" else str(param.metavar or param.name)
 
 
 def _advice(error: Any) -> str:

@@ -1,56 +1,72 @@
 """Times as people type them: ISO 8601, dates, ``2h``, ``yesterday``, ``monday``. Without a zone they are local.
 
 A day (a date, ``today``, ``monday``) is a stretch of time: as a start it means its first moment, as an end or as
-``--at`` its last.
+``--at`` its last. What lies before 1970 or after 9999 is moved there: no event is older or newer.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from vault.errors import InputError
-from vault.values import SECOND, Instant, length_of_time
+from vault.values import DAY, SECOND, Instant, length_of_time
 
-parse_length = length_of_time
+EARLIEST = 1
+LATEST = 253_402_128_000 * SECOND
+LONGEST = 100 * 365 * DAY
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AGO = re.compile(r"\d+\s*[smhdwy]")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def parse_length(text: str) -> int:
+    """A length of time such as 365d, 12h, 90m, at most 100 years, in microseconds. Raises InputError."""
+    length = length_of_time(text)
+    if length > LONGEST:
+        raise InputError(f"{text!r} is not a length of time that makes sense", hint="give at most 100y")
+    return length
 
 
 def parse_moment(text: str, now: int, *, end: bool = False, zone: tzinfo | None = None) -> Instant:
     """A moment in microseconds UTC. ``end`` takes the last moment of a day. Raises InputError."""
     word = text.strip().lower()
-    here = datetime.fromtimestamp(now / SECOND, zone).astimezone(zone)
     if word == "now":
         return Instant(now)
-    if re.fullmatch(r"\d+\s*[smhdwy]", word):
-        return Instant(now - parse_length(word))
-    day = None
-    if word in ("today", "yesterday"):
-        day = here.date() - timedelta(days=1 if word == "yesterday" else 0)
-    elif len(word) >= 3 and any(name.startswith(word) for name in _DAYS):
-        wanted = next(i for i, name in enumerate(_DAYS) if name.startswith(word))
-        day = here.date() - timedelta(days=(here.weekday() - wanted) % 7)
+    if _AGO.fullmatch(word):
+        return _bounded(now - parse_length(word))
     try:
-        if day is None and re.fullmatch(r"\d{4}-\d{2}-\d{2}", word):
-            day = datetime.fromisoformat(word).date()
-        if day is not None:
-            start = datetime.combine(day, time.min).replace(tzinfo=zone)
-            if zone is None:
-                start = start.astimezone()
-            if end:
-                following = datetime.combine(day + timedelta(days=1), time.min).replace(tzinfo=zone)
-                return Instant(_micro(following if zone else following.astimezone()) - 1)
-            return Instant(_micro(start))
-        moment = datetime.fromisoformat(text.strip())
-    except (ValueError, OverflowError):
+        day = _day(word, datetime.fromtimestamp(now // SECOND, zone).date())
+        if day is None:
+            return _bounded(_micro(datetime.fromisoformat(text.strip()), zone))
+        if end:
+            return _bounded(_micro(datetime.combine(day + timedelta(days=1), time.min), zone) - 1)
+        return _bounded(_micro(datetime.combine(day, time.min), zone))
+    except (ValueError, OverflowError, OSError):
         raise InputError(
             f"{text!r} is not a time", hint="write 2026-01-31T09:30, 2026-01-31, 2h, yesterday or monday"
         ) from None
+
+
+def _day(word: str, today: date) -> date | None:
+    """The day a word means; None when it is no day."""
+    if word in ("today", "yesterday"):
+        return today - timedelta(days=1 if word == "yesterday" else 0)
+    if len(word) >= 3:
+        for number, name in enumerate(_DAYS):
+            if name.startswith(word):
+                return today - timedelta(days=(today.weekday() - number) % 7)
+    try:
+        return date.fromisoformat(word.upper())
+    except ValueError:
+        return None
+
+
+def _micro(moment: datetime, zone: tzinfo | None) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone) if zone else moment.astimezone()
-    return Instant(_micro(moment))
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _micro(moment: datetime) -> int:
-    whole = int(moment.timestamp() // 1)
-    return whole * SECOND + moment.microsecond
+def _bounded(moment: int) -> Instant:
+    return Instant(min(max(moment, EARLIEST), LATEST))

@@ -55,8 +55,20 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=not terminal, width=None if terminal else 10_000)
-    shown = Table(box=SIMPLE_HEAD if terminal else None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    console = Console(
+        file=sys.stdout,
+        highlight=False,
+        soft_wrap=not terminal,
+        force_terminal=terminal,  # FORCE_COLOR must not put colour into a pipe
+        width=None if terminal else 10_000,
+    )
+    shown = Table(
+        box=SIMPLE_HEAD if terminal else None,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=any(headings),
+    )
     for heading in headings:
         shown.add_column(heading, overflow="fold")
     for row in rows:

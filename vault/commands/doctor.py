@@ -174,9 +174,7 @@ def _slots(places: Places, database: Database) -> list[Check]:
                 checks.append(Check("slots", FINDING, f"slot {slot.slot}: {warning}", f"chmod 600 {place}"))
                 continue
         checks.append(
-            Check(
-                "slots", OK, f"slot {slot.slot} is a {slot.kind.replace('-', ' ')}" + (f" ({place})" if place else "")
-            )
+            Check("slots", OK, f"slot {slot.slot}: {slot.kind.replace('-', ' ')}" + (f" ({place})" if place else ""))
         )
     if len(slots) == 1:
         hint = "add another: vault key add --recovery"

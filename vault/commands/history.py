@@ -47,7 +47,8 @@ def read_history(
 ) -> Iterator[Recorded]:
     """Events that match, newest first unless told otherwise. ``after`` leaves out positions up to it.
 
-    Positions come in batches, each its own snapshot: the log only grows, so a long listing doesn't hold up anybody.
+    They come in batches, each its own snapshot that is closed before the first of it is given: the log only grows, so a long
+    listing holds up nobody, and one that isn't read to its end leaves nothing open.
     """
     conditions, arguments = wanted.blind(context)
     queries = context.queries
@@ -63,7 +64,7 @@ def read_history(
         )
         with context.database.reading() as connection:
             positions = [row[0] for row in connection.execute(sql, (low, high, *arguments, size))]
-        yield from context.store.read(positions)
+        yield from list(context.store.read(positions))
         if len(positions) < size:
             return
         if left is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vault.commands.naming import with_agent
 from vault.commands.why import STORED_ONLY, decide, resolvable
 from vault.context import Context
-from vault.errors import NotFound, SignInAgain, TryAgain
+from vault.errors import IntegrityError, NotFound, SignInAgain, TryAgain, VaultError
 from vault.events.credentials import AnyCredential, Reference, WellKnown
 from vault.events.types import CredentialIssued
 from vault.log.records import Draft
@@ -118,11 +119,18 @@ def prepare(
 
 
 def prepare_all(
-    context: Context, agent: AgentId, providers: Sequence[ProviderId], *, way: str, program: str = ""
+    context: Context,
+    agent: AgentId,
+    providers: Sequence[ProviderId],
+    *,
+    way: str,
+    program: str = "",
+    left_out: list[tuple[str, VaultError]] | None = None,
 ) -> list[Ready]:
     """Everything ``exec`` or ``env`` injects: the named providers', or one for each provider the agent has a usable one for.
 
-    Environment variables are no source here: putting the vault's credential in their place is what was asked for.
+    Environment variables are no source here: putting the vault's credential in their place is what was asked for. When no
+    provider is named, one whose credential can't be had now doesn't keep the others back: why goes to ``left_out``.
     """
     if providers:
         return [prepare(context, agent, p, way=way, program=program, sources=STORED_ONLY) for p in providers]
@@ -130,8 +138,16 @@ def prepare_all(
     ready = []
     for provider in seen:
         decision = decide(context, agent, provider, sources=STORED_ONLY)
-        if decision.candidate is not None:
+        if decision.candidate is None:
+            continue
+        try:
             ready.append(_stored(context, agent, decision.candidate, way, program or context.actor.program))
+        except IntegrityError:
+            raise
+        except VaultError as error:
+            if left_out is None:
+                raise
+            left_out.append((decision.candidate.profile, error))
     return ready
 
 
@@ -154,7 +170,9 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
     if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
         return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
     if not decision.considered or codes <= {"missing"}:
-        return NotFound(f"agent {agent} has no credential for {provider}", hint=f"vault login {provider}")
+        return NotFound(
+            f"agent {agent} has no credential for {provider}", hint=with_agent(f"vault login {provider}", agent)
+        )
     why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
     waits = [c.until for c in decision.considered if c.code == "disabled" and c.until]
     if waits:
@@ -167,7 +185,9 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
             f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
         )
     if codes & {"expired", "needs_sign_in"}:
-        return SignInAgain(f"{what}: {why}", hint=f"vault login {provider}")
+        return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
+    if "stale" in codes:
+        return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
     return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
 
 
@@ -175,7 +195,10 @@ def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
     """A profile asked for by id: health doesn't matter, everything else does."""
     state = View(context.queries, agent).find(profile)
     if state.current is None:
-        raise NotFound(f"{profile} of agent {state.agent} is logged out", hint=f"vault restore {profile} undoes it")
+        raise NotFound(
+            f"{profile} of agent {state.agent} is logged out",
+            hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
+        )
     if not context.settings.allows(provider_of(profile)):
         raise NotFound(
             f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
@@ -190,7 +213,11 @@ def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
     candidate = resolvable(candidate, context.environ)
     code, _ = trouble(candidate, provider_of(profile), context.clock.now())
     if code in ("expired", "needs_sign_in"):
-        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint=f"vault login {profile}")
+        raise SignInAgain(
+            f"{profile} of agent {state.agent} is {CODES[code]}", hint=with_agent(f"vault login {profile}", state.agent)
+        )
+    if code == "stale":
+        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint="vault import TOOL")
     if code:
         raise NotFound(
             f"{profile} of agent {state.agent} can't be handed out: {CODES[code]}", hint=f"vault show {profile}"
@@ -199,7 +226,10 @@ def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
 
 
 def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, program: str) -> Ready:
-    credential = context.store.credential(candidate.position)
+    position = candidate.position
+    if candidate.facts is not None and candidate.facts.refresh_fingerprint:
+        position = _brought_up_to_date(context, candidate)
+    credential = context.store.credential(position)
     provider = provider_of(ProfileId(candidate.profile))
     secret = secret_of(context, credential, candidate)
     names = (credential.env,) if isinstance(credential, WellKnown) else catalogue.env_names(provider)
@@ -216,13 +246,23 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
     return Ready(event, Secret(secret), credential.kind, names, credential.expires())
 
 
+def _brought_up_to_date(context: Context, candidate: Candidate) -> int:
+    """The position of a profile's tokens after a refresh, if they wanted one."""
+    from vault.commands.refresh import leeway_of, refresh
+
+    owner, profile = AgentId(candidate.owner), ProfileId(candidate.profile)
+    refresh(context, owner, profile, leeway=leeway_of(context, provider_of(profile)))
+    state = context.queries.profile(owner, profile)
+    return state.current.position if state and state.current else candidate.position
+
+
 def secret_of(context: Context, credential: AnyCredential, candidate: Candidate) -> str:
     """The secret of a credential that can be handed out now. Raises SignInAgain, NotFound."""
     expires = credential.expires()
     if expires is not None and expires <= context.clock.now():
         raise SignInAgain(
             f"the access token of {candidate.profile} of agent {candidate.owner} expired at {format_instant(expires)}",
-            hint=f"vault login {candidate.profile}",
+            hint=with_agent(f"vault login {candidate.profile}", candidate.owner),
         )
     if isinstance(credential, Reference):
         return fetch(credential.scheme, credential.target, context.environ)

@@ -168,16 +168,22 @@ def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, re
         raise Conflict("this vault has a keyring slot already", hint="vault key list shows the slots")
     remembered = read_places(context.places.unlocking(vault_id))
     root, _ = unlock(slots, vault_id, replace(ways, places=remembered))
-    number = max(s.slot for s in slots) + 1
     secret = obtain(choice, new_ways, vault_id.hex())
-    slot = make_slot(number, secret.kind, secret.material, root, vault_id)
-    with context.store.writing() as connection:
-        connection.execute(
-            "INSERT INTO key_slots VALUES (?,?,?,?,?)",
-            (slot.slot, slot.kind, slot.parameters, slot.wrapped, slot.commitment),
-        )
-        event = KeySlotAdded(slot=number, slot_kind=slot.kind)
-        context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+    try:
+        with context.store.writing() as connection:
+            _, slots, _ = read_slots(context.database)
+            number = max(s.slot for s in slots) + 1
+            slot = make_slot(number, secret.kind, secret.material, root, vault_id)
+            connection.execute(
+                "INSERT INTO key_slots VALUES (?,?,?,?,?)",
+                (slot.slot, slot.kind, slot.parameters, slot.wrapped, slot.commitment),
+            )
+            event = KeySlotAdded(slot=number, slot_kind=slot.kind)
+            context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+    except BaseException:
+        if secret.created:
+            Path(secret.place).unlink(missing_ok=True)
+        raise
     if secret.place:
         remember_place(context.places.unlocking(vault_id), number, secret.place)
     return slot, secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vault.commands.naming import with_agent
 from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import NotFound
@@ -78,7 +79,10 @@ def show_profile(context: Context, agent: AgentId, profile: ProfileId, *, moment
     queries = _queries(context, moment)
     state = View(queries, agent).find(profile)
     if state.current is None:
-        raise NotFound(f"{profile} of agent {state.agent} is logged out", hint=f"vault restore {profile} undoes it")
+        raise NotFound(
+            f"{profile} of agent {state.agent} is logged out",
+            hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
+        )
     listing = list_profiles(context, agent, provider=provider_of(profile), moment=moment)
     return next(p for p in listing.profiles if p.profile == profile)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
+from vault.commands.repeats import first_of, profile_before
 from vault.context import Context
 from vault.errors import NotFound, UsageError
 from vault.events.credentials import AnyCredential, CredentialFacts, Reference
-from vault.events.types import AgentRegistered, HealthCleared, ProfileLoggedIn
+from vault.events.types import AgentRegistered, HealthCleared, ProfileLoggedIn, ProfileLoggedOut
 from vault.log.records import Draft
 from vault.model import agents as agents_model
 from vault.model import profile as profile_model
 from vault.model.health import WELL
-from vault.model.profile import Held
+from vault.model.profile import Held, ProfileState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.values import MAIN_AGENT, AgentId, ProfileId
 
@@ -83,21 +86,20 @@ def log_in(
     *,
     label: str = "",
     account: str = "",
+    ownership: str = "vault",
     reason: str = "",
     command: str = "",
 ) -> LoggedIn:
     """Store a credential as a profile's current one. Raises NewerVersion, Conflict, TryAgain, StorageError."""
-    facts = facts_of(context, credential, label=label, account=account)
+    facts = facts_of(context, credential, label=label, account=account, ownership=ownership)
     stream = profile_stream(agent, profile)
-    replaced: list[Held | None] = [None]
-    registered: list[bool] = [False]
+    seen: list[ProfileState | None] = [None]
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
-        state = context.queries.profile(agent, profile)
-        replaced[0] = state.current if state else None
-        event = profile_model.log_in(state, agent, profile, facts)
+        seen[0] = state = context.queries.profile(agent, profile)
+        kept = label or (state.current.facts.label if state and state.current else "")
+        event = profile_model.log_in(state, agent, profile, msgspec.structs.replace(facts, label=kept))
         first, expected = registration(context, agent)
-        registered[0] = bool(first)
         drafts = [
             *first,
             Draft(stream=stream, event=event, credential=credential),
@@ -106,26 +108,39 @@ def log_in(
         return drafts, {**expected, stream: state.version if state else 0}
 
     recorded = context.decide(context.cause(reason, command), stream, build)
-    entry = next(r for r in recorded if isinstance(r.event, ProfileLoggedIn))
+    entry, event = first_of(recorded, ProfileLoggedIn)
+    before = profile_before(context, entry, agent, profile, seen[0])
+    replaced = before.current if before else None
     return LoggedIn(
         agent,
         profile,
         entry.position,
-        facts,
-        replaced[0],
-        unchanged=replaced[0] is not None and _same(replaced[0].facts, facts),
-        registered=registered[0],
+        event.credential,
+        replaced,
+        unchanged=replaced is not None and _same(replaced.facts, event.credential),
+        registered=any(isinstance(r.event, AgentRegistered) for r in recorded),
     )
 
 
-def log_out(context: Context, agent: AgentId, profile: ProfileId, *, reason: str = "", command: str = "") -> LoggedOut:
-    """End a profile's current credential. Raises NotFound when there is none; a parent's profile is named as such."""
+def log_out(
+    context: Context,
+    agent: AgentId,
+    profile: ProfileId,
+    *,
+    revocation: str = "",
+    reason: str = "",
+    command: str = "",
+) -> LoggedOut:
+    """End a profile's current credential. Raises NotFound when there is none; a parent's profile is named as such.
+
+    ``revocation`` is what the provider answered when it was asked to revoke; it is recorded.
+    """
     stream = profile_stream(agent, profile)
-    was: list[Held | None] = [None]
+    seen: list[ProfileState | None] = [None]
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
         lineage = context.queries.agents().lineage(agent)
-        state = context.queries.profile(agent, profile)
+        seen[0] = state = context.queries.profile(agent, profile)
         if state is None or state.current is None:
             for owner in lineage[1:]:
                 inherited = context.queries.profile(owner, profile)
@@ -134,12 +149,12 @@ def log_out(context: Context, agent: AgentId, profile: ProfileId, *, reason: str
                         f"{profile} belongs to agent {owner}; {agent} only inherits it",
                         hint=f"to log it out for all: vault logout {profile} --agent {owner}",
                     )
-        event = profile_model.log_out(state, agent, profile)
-        was[0] = state.current if state else None
+        event = profile_model.log_out(state, agent, profile, revocation)
         return [Draft(stream=stream, event=event)], {stream: state.version if state else 0}
 
-    (recorded,) = context.decide(context.cause(reason, command), stream, build)
-    return LoggedOut(agent, profile, recorded.position, was[0])
+    entry, _ = first_of(context.decide(context.cause(reason, command), stream, build), ProfileLoggedOut)
+    before = profile_before(context, entry, agent, profile, seen[0])
+    return LoggedOut(agent, profile, entry.position, before.current if before else None)
 
 
 def check_kind(kind: str, expires_in: int | None) -> str:

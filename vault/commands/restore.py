@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vault.commands.login import health_drafts, registration
+from vault.commands.repeats import first_of, profile_before
 from vault.context import Context
 from vault.errors import NotFound
 from vault.events.credentials import CredentialFacts
@@ -48,16 +49,15 @@ def restore(
     """
     stream = profile_stream(agent, profile)
     found: list[Held] = []
-    replaced: list[Held | None] = [None]
+    seen: list[ProfileState | None] = [None]
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
-        state = context.queries.profile(agent, profile)
+        seen[0] = state = context.queries.profile(agent, profile)
         if state is None:
             raise NotFound(f"agent {agent} never had a profile {profile}", hint="vault history shows what there was")
         origin = _origin(context, state, stream, to, at)
         context.store.credential(origin.position)
         found[:] = [origin]
-        replaced[0] = state.current
         event = profile_model.restore(state, agent, profile, origin)
         if event is None:
             return [], {}
@@ -66,19 +66,21 @@ def restore(
         return drafts, {**expected, stream: state.version}
 
     recorded = context.decide(context.cause(reason, command), stream, build)
-    if not found:
-        entry = next(r for r in recorded if isinstance(r.event, ProfileRestored))
-        found.append(_held(entry))
-    origin = found[0]
-    entry_position = next((r.position for r in recorded if isinstance(r.event, ProfileRestored)), None)
+    now = context.clock.now()
+    if not recorded:
+        origin, state = found[0], seen[0]
+        current = state.current if state else None
+        return Restored(agent, profile, None, origin.position, origin.facts, current, _warning(origin.facts, now))
+    entry, event = first_of(recorded, ProfileRestored)
+    before = profile_before(context, entry, agent, profile, seen[0])
     return Restored(
         agent,
         profile,
-        entry_position,
-        origin.position,
-        origin.facts,
-        replaced[0],
-        _warning(origin.facts, context.clock.now()),
+        entry.position,
+        event.from_position,
+        event.credential,
+        before.current if before else None,
+        _warning(event.credential, now),
     )
 
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from vault.commands.repeats import first_of
 from vault.context import Context
 from vault.errors import NotFound, UsageError
-from vault.events.types import Event, Health, HealthCleared, OrderCleared, OrderSet, UseReported
+from vault.events.types import (
+    Event,
+    Health,
+    HealthCleared,
+    OrderCleared,
+    OrderSet,
+    ProfilePinned,
+    ProfileUnpinned,
+    UseReported,
+)
 from vault.log.records import Draft
 from vault.model import rotation as rotation_model
 from vault.model.health import WELL, check_failure
@@ -34,14 +45,14 @@ def set_order(
     def decide(state: RotationState) -> Event | None:
         return rotation_model.set_order(state, profiles, set(View(context.queries, agent).visible(provider)))
 
-    return _steer(context, agent, provider, decide, reason, command)
+    return _steer(context, agent, provider, decide, reason, command, OrderSet, profiles=profiles)
 
 
 def clear_order(
     context: Context, agent: AgentId, provider: ProviderId, *, reason: str = "", command: str = ""
 ) -> Steered:
     """Clear an agent's order; its parent's applies again."""
-    return _steer(context, agent, provider, rotation_model.clear_order, reason, command)
+    return _steer(context, agent, provider, rotation_model.clear_order, reason, command, OrderCleared)
 
 
 def pin(context: Context, agent: AgentId, profile: ProfileId, *, reason: str = "", command: str = "") -> Steered:
@@ -51,12 +62,12 @@ def pin(context: Context, agent: AgentId, profile: ProfileId, *, reason: str = "
     def decide(state: RotationState) -> Event | None:
         return rotation_model.pin(state, profile, set(View(context.queries, agent).visible(provider)))
 
-    return _steer(context, agent, provider, decide, reason, command)
+    return _steer(context, agent, provider, decide, reason, command, ProfilePinned, profile=profile)
 
 
 def unpin(context: Context, agent: AgentId, provider: ProviderId, *, reason: str = "", command: str = "") -> Steered:
     """Remove a pin. Raises NotFound when the agent has none of its own."""
-    return _steer(context, agent, provider, rotation_model.unpin, reason, command)
+    return _steer(context, agent, provider, rotation_model.unpin, reason, command, ProfileUnpinned)
 
 
 def restore_order(
@@ -84,7 +95,11 @@ def restore_order(
             return OrderCleared(agent=agent, provider=provider, restored_from=origin)
         return OrderSet(agent=agent, provider=provider, profiles=order, restored_from=origin)
 
-    return _steer(context, agent, provider, decide, reason, command), restored[0]
+    steered = _steer(context, agent, provider, decide, reason, command, OrderSet, OrderCleared)
+    if steered.position is not None:
+        (event,) = (r.event for r in context.store.read((steered.position,)))
+        restored[0] = list(event.profiles) if isinstance(event, OrderSet) else None
+    return steered, restored[0]
 
 
 def report(
@@ -116,7 +131,9 @@ def report(
         model=model,
     )
     provider = provider_of(profile)
-    steered = _steer(context, owner, provider, lambda _: event, reason, command)
+    steered = _steer(
+        context, owner, provider, lambda _: event, reason, command, UseReported, profile=profile, outcome=outcome
+    )
     return steered, context.queries.rotation(owner, provider).health_of(profile)
 
 
@@ -130,7 +147,7 @@ def clear_health(
         rotation_model.decidable(state)
         return None if state.health_of(profile) == WELL else HealthCleared(agent=owner, profile=profile)
 
-    return _steer(context, owner, provider_of(profile), decide, reason, command)
+    return _steer(context, owner, provider_of(profile), decide, reason, command, HealthCleared, profile=profile)
 
 
 def _steer(
@@ -140,6 +157,8 @@ def _steer(
     decide: Callable[[RotationState], Event | None],
     reason: str,
     command: str,
+    *kinds: type[Event],
+    **facts: Any,
 ) -> Steered:
     stream = rotation_stream(agent, provider)
 
@@ -150,7 +169,7 @@ def _steer(
         return ([Draft(stream=stream, event=event)] if event else []), {stream: state.version}
 
     recorded = context.decide(context.cause(reason, command), stream, build)
-    return Steered(agent, provider, recorded[0].position if recorded else None)
+    return Steered(agent, provider, first_of(recorded, *kinds, **facts)[0].position if recorded else None)
 
 
 def _earlier_order(context: Context, state: RotationState, position: int | None) -> tuple[list[str] | None, int]:

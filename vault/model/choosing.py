@@ -31,6 +31,7 @@ CODES = {
     "hidden": "hidden by the agent's own profile of the same name",
     "missing": "no such profile, or logged out",
     "expired": "expired, and nothing can refresh it",
+    "stale": "expired here; the tool that owns it refreshes it, so import it again",
     "needs_sign_in": "a person must sign in again",
     "disabled": "disabled after a failure",
     "destroyed": "its secret was destroyed",
@@ -148,8 +149,11 @@ def trouble(candidate: Candidate, provider: str, now: int) -> tuple[str, int | N
         return "missing", None
     if candidate.profile.partition(":")[0] != provider:
         return "wrong_provider", None
-    if facts.expires_at is not None and facts.expires_at <= now and not facts.refresh_fingerprint:
-        return "expired", facts.expires_at
+    if facts.expires_at is not None and facts.expires_at <= now:
+        if not facts.refresh_fingerprint:
+            return "expired", facts.expires_at
+        if facts.ownership == "external":
+            return "stale", facts.expires_at
     if candidate.needs_sign_in and facts.expires_at is not None and facts.expires_at <= now:
         return "needs_sign_in", facts.expires_at
     if health.disabled_until > now:

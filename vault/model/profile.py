@@ -172,12 +172,13 @@ def take_over(
     return ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool, path=path, why=why)
 
 
-def log_out(state: ProfileState | None, agent: str, profile: str) -> ProfileLoggedOut:
+def log_out(state: ProfileState | None, agent: str, profile: str, revocation: str = "") -> ProfileLoggedOut:
     """Decide a logout. Raises NotFound when there is nothing to log out."""
     decidable(state)
     if state is None or state.current is None:
         raise NotFound(f"{profile} of agent {agent} is not logged in", hint="vault list shows what is")
-    return ProfileLoggedOut(agent=agent, profile=profile, fingerprint=state.current.facts.fingerprint)
+    fingerprint = state.current.facts.fingerprint
+    return ProfileLoggedOut(agent=agent, profile=profile, fingerprint=fingerprint, revocation=revocation)
 
 
 def restore(state: ProfileState | None, agent: str, profile: str, origin: Held) -> ProfileRestored | None:

@@ -6,6 +6,7 @@ the file a stream is a blind index of its name.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 Stream = NewType("Stream", str)
@@ -24,6 +25,7 @@ def rotation_stream(agent: str, provider: str) -> Stream:
     return Stream(f"rotation/{agent}/{provider}")
 
 
+@lru_cache(maxsize=4096)
 def split_stream(stream: str) -> tuple[str, str, str]:
     """(kind, agent, rest): rest is the profile id or the provider; agent and rest are empty for the single streams."""
     kind, _, tail = stream.partition("/")

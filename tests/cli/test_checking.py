@@ -1,0 +1,325 @@
+"""verify, rebuild, doctor, exit-codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Real, Shell, ended, terminal
+from tests.support import Files, tampering
+from vault.errors import EXIT_STATUSES
+from vault.values import DAY
+
+
+def damage(files: Files, position: int) -> None:
+    """Change one byte of a header."""
+    with tampering(files.database) as connection:
+        (header,) = connection.execute("SELECT header FROM events WHERE position = ?", (position,)).fetchone()
+        changed = header[:-1] + bytes([header[-1] ^ 1])
+        connection.execute("UPDATE events SET header = ? WHERE position = ?", (changed, position))
+
+
+def spoil_projection(files: Files) -> None:
+    """Take one row out of a read model."""
+    with tampering(files.database) as connection:
+        connection.execute("DELETE FROM read_models WHERE rowid = (SELECT min(rowid) FROM read_models)")
+
+
+# -- verify
+
+
+def test_verify_says_what_was_checked_and_how_much(shell: Shell, furnished: Files) -> None:
+    told = shell("verify")
+    assert told.err == ""
+    assert told.lines[0].startswith("the log is whole: 14 events in 11 streams, head ")
+    assert "  ✓ positions without gaps" in told.lines
+    assert "  ✓ head against the anchor" in told.lines
+    assert told.lines[-1] == "  8 sealed credentials, 8 profile keys, 10 read models"
+
+
+def test_verify_as_json(shell: Shell, furnished: Files) -> None:
+    told = shell.json("verify")
+    assert set(told) >= {
+        "schema",
+        "ok",
+        "events",
+        "streams",
+        "credentials",
+        "profile_keys",
+        "read_models",
+        "head",
+        "anchored",
+        "seconds",
+        "checked",
+    }
+    assert (told["schema"], told["ok"], told["events"], told["credentials"], told["anchored"]) == (
+        "vault.verify/1",
+        True,
+        14,
+        8,
+        True,
+    )
+    assert len(told["checked"]) >= 9
+
+
+def test_verify_appends_only_when_asked(shell: Shell, furnished: Files) -> None:
+    shell("verify")
+    assert len(shell.json("history")["events"]) == 14
+    shell("verify", "--record", "--reason", "monthly")
+    newest = shell.json("history", "-n", "1")["events"][0]
+    assert (newest["type"], newest["reason"], newest["facts"]) == ("log_verified", "monthly", {"events": 14})
+
+
+def test_verify_names_the_first_bad_position(shell: Shell, furnished: Files) -> None:
+    damage(furnished, 9)
+    damage(furnished, 6)
+    told = shell("verify", status=80)
+    assert (told.out, told.err) == ("", "vault: the record at position 6 was altered: restore the file from a backup\n")
+    error = shell("verify", "--json", status=80).error
+    assert (error["code"], error["exit"], error["position"]) == ("integrity", 80, 6)
+
+
+def test_verify_sees_a_projection_that_is_not_what_the_log_says(shell: Shell, furnished: Files) -> None:
+    spoil_projection(furnished)
+    told = shell("verify", status=80)
+    assert "the log itself is whole; run: vault rebuild" in told.err
+    shell("rebuild", status=1)
+    shell("verify")
+
+
+def rolled_back(furnished: Files, shell: Shell) -> int:
+    """Put an older copy of the file in place; the newest position this machine has seen."""
+    older = furnished.folder / "older.db"
+    shutil.copyfile(furnished.database, older)
+    position = shell.login("anthropic", "fake-key-newer")
+    os.replace(older, furnished.database)
+    for suffix in ("-wal", "-shm"):
+        furnished.database.with_name(furnished.database.name + suffix).unlink(missing_ok=True)
+    return position
+
+
+def test_a_rollback_is_told_until_a_person_accepts_it(shell: Shell, furnished: Files) -> None:
+    assert rolled_back(furnished, shell) == 15
+    told = shell("verify", status=81)
+    assert told.out == ""
+    assert (
+        "the log ends at position 14, but this machine has seen position 15: it was rolled back or replaced" in told.err
+    )
+    assert shell("verify", "--json", status=81).error["code"] == "rollback"
+    told = shell("list", status=81)
+    assert "anthropic:work" in told.out, "what only reads still answers"
+    assert "rolled back" in told.err
+    shell("login", "anthropic", "--stdin", stdin="fake-key", status=81)
+    shell("get", "anthropic", status=81)
+    assert "needs a reason" in shell("verify", "--accept-rollback", status=64).err
+    told = shell("verify", "--accept-rollback", "--reason", "restored from the backup")
+    assert told.err == "accepted; the acceptance is event #15\n"
+    assert "15 events" in told.out
+    newest = shell.json("history", "-n", "1")["events"][0]
+    assert (newest["type"], newest["reason"]) == ("rollback_accepted", "restored from the backup")
+    assert newest["facts"] == {"anchor_position": 15, "head_position": 14}
+    shell("get", "anthropic")
+    assert "was not rolled back" in shell("verify", "--accept-rollback", "--reason", "again", status=64).err
+
+
+def test_an_acceptance_that_can_not_be_recorded_accepts_nothing(
+    shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vault.errors import StorageError
+    from vault.log.store import EventStore
+
+    rolled_back(furnished, shell)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("the disk is full", hint="make room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventStore, "append", refuse)
+        shell("verify", "--accept-rollback", "--reason", "I know", status=74)
+    shell("verify", status=81)
+    assert shell("verify", "--accept-rollback", "--reason", "I know").status == 0
+
+
+def test_a_reason_alone_is_refused(shell: Shell, furnished: Files) -> None:
+    assert "a reason is only kept with an event" in shell("verify", "--reason", "x", status=64).err
+
+
+def test_progress_is_shown_on_a_terminal(furnished: Files) -> None:
+    for command in ("verify", "rebuild"):
+        with terminal(command) as child:
+            status, said = ended(child)
+        assert status == 0
+        assert "\x1b[" in said, "the bar moved"
+        assert "14 events" in said
+
+
+# -- rebuild
+
+
+def test_rebuild_proves_that_nothing_changed(shell: Shell, furnished: Files) -> None:
+    told = shell("rebuild")
+    assert told.err == ""
+    assert told.out.startswith("rebuilt from 14 events in ")
+    assert told.out.endswith("identical to what was there\n")
+    told_json = shell.json("rebuild")
+    assert set(told_json) >= {"schema", "events", "identical", "differences", "seconds"}
+    assert (told_json["schema"], told_json["events"], told_json["identical"], told_json["differences"]) == (
+        "vault.rebuild/1",
+        14,
+        True,
+        {},
+    )
+
+
+def test_rebuild_mends_and_tells(shell: Shell, furnished: Files) -> None:
+    before = shell.json("list")
+    spoil_projection(furnished)
+    told = shell("rebuild", status=1)
+    assert "the old projections were not identical" in told.out
+    assert shell.json("list") == before
+    assert "identical to what was there" in shell("rebuild").out
+    spoil_projection(furnished)
+    assert shell.json("rebuild", status=1)["identical"] is False
+
+
+def test_rebuild_of_an_altered_log_changes_nothing(shell: Shell, furnished: Files) -> None:
+    before = shell.json("list")
+    damage(furnished, 4)
+    assert shell("rebuild", status=80).out == ""
+    assert shell.json("list") == before
+
+
+# -- doctor
+
+
+def findings(shell: Shell) -> dict[str, str]:
+    told = shell("doctor", "--json", status=None)
+    checks = json.loads(told.out)["checks"]
+    return {c["name"]: c["text"] for c in checks if c["status"] == "finding"}
+
+
+def test_doctor_finds_nothing_in_a_new_vault(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_KEY_FILE", str(tmp_path / "key"))
+    shell("init", "--key-file", str(tmp_path / "key"))
+    told = shell("doctor")
+    assert told.err == ""
+    assert all(line.startswith("✓ ") for line in told.lines)
+    assert {line.split(": ")[0] for line in told.lines} >= {
+        f"✓ {name}" for name in ("versions", "modes", "file", "slots", "keyring", "log", "anchor", "clock", "triggers")
+    }
+    told_json = shell.json("doctor")
+    assert (told_json["schema"], told_json["ok"]) == ("vault.doctor/1", True)
+    assert all(set(c) == {"name", "status", "text", "hint"} for c in told_json["checks"])
+
+
+def test_doctor_without_a_vault(shell: Shell) -> None:
+    told = shell("doctor", status=1)
+    assert "✗ file: there is no vault at " in told.out
+    assert "    → make one with: vault init" in told.lines
+
+
+def test_doctor_names_each_trouble_with_a_hint(shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(findings(shell)) == {"slots", "choice"}, "one slot only; huggingface and mistral have nothing usable"
+    furnished.database.chmod(0o644)
+    furnished.key_file.chmod(0o644)
+    shell("pin", "openai:default")
+    shell("logout", "openai:default")
+    shell("logout", "anthropic:work")
+    shell.clock.forward(-3 * DAY)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "fake-ambient")
+    found = findings(shell)
+    assert set(found) >= {"modes", "order", "pin", "shadowed", "clock"}
+    assert "the order of agent main for anthropic names anthropic:work, which is gone" in shell("doctor", status=1).out
+    assert "ANTHROPIC_API_KEY comes before the stored profiles" in found["shadowed"]
+    told = shell("doctor", status=1)
+    assert told.out.count("✗") == told.out.count("    → ")
+    assert "fake-ambient" not in told.out
+    furnished.database.chmod(0o600)
+
+
+def test_doctor_of_a_rolled_back_log(shell: Shell, furnished: Files) -> None:
+    rolled_back(furnished, shell)
+    assert "it was rolled back or replaced" in findings(shell)["anchor"]
+
+
+def test_doctor_of_a_locked_vault(shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VAULT_KEY_FILE")
+    assert "the vault is locked" in findings(shell)["unlock"]
+
+
+def test_doctor_of_what_is_no_vault(shell: Shell, furnished: Files) -> None:
+    furnished.database.write_bytes(b"not a database, but long enough to be looked at" * 100)
+    assert "file" in findings(shell)
+
+
+def test_doctor_sees_that_the_triggers_are_gone(shell: Shell, furnished: Files) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(furnished.database)
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+    connection.execute(f"DROP TRIGGER {names[0]}")
+    connection.commit()
+    connection.close()
+    assert names[0] in findings(shell)["triggers"]
+    assert names[0] in shell("verify", status=80).err
+
+
+# -- exit-codes
+
+
+def test_exit_codes(shell: Shell) -> None:
+    told = shell("exit-codes")
+    assert [int(line.split()[0]) for line in told.lines[1:]] == [status for status, _ in EXIT_STATUSES]
+    assert shell.json("exit-codes") == {
+        "schema": "vault.exit-codes/1",
+        "statuses": [{"status": s, "meaning": m} for s, m in EXIT_STATUSES],
+    }
+
+
+# -- the whole command
+
+
+def test_version(real: Real) -> None:
+    from vault import __version__
+
+    told = real("--version")
+    assert (told.out, told.err) == (f"vault (agent-vault) {__version__}\n", "")
+
+
+def test_both_names_of_the_command_are_installed(real: Real) -> None:
+    from tests.cli.running import VAULT
+
+    assert VAULT.with_name("agent-vault").exists()
+
+
+def test_without_a_command_it_helps(shell: Shell) -> None:
+    told = shell(status=64)
+    assert "Usage: vault" in told.out + told.err
+    assert "Traceback" not in told.out + told.err
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help(shell: Shell, word: str) -> None:
+    told = shell(word)
+    assert told.err == ""
+    for command in ("init", "login", "history", "verify", "exec", "order"):
+        assert f" {command} " in told.out
+
+
+def test_every_command_helps(shell: Shell) -> None:
+    from vault.cli.main import COMMANDS
+
+    for name in COMMANDS:
+        told = shell(name, "--help")
+        assert f"Usage: vault {name}" in told.out, name
+
+
+def test_what_is_printed_is_utf_8_whatever_the_locale(real: Real, furnished: Files) -> None:
+    told = real(
+        "verify", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    )
+    assert "✓ positions without gaps" in told.out

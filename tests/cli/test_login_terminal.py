@@ -1,0 +1,112 @@
+"""login and logout on a terminal: the hidden prompt, choices, interruption."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.running import Real, ended, terminal
+from tests.support import Canary, Files
+
+pytestmark = pytest.mark.usefixtures("files")
+
+
+def test_the_secret_is_asked_for_and_not_shown(real: Real, canary: Canary) -> None:
+    with terminal("login", "groq") as child:
+        child.expect_exact("API key for groq:default: ")
+        child.sendline(str(canary))
+        status, said = ended(child)
+    assert status == 0
+    assert "logged in groq:default for agent main" in said
+    canary.assert_absent(said)
+    assert real("get", "groq").out == f"{canary}\n"
+
+
+def test_a_token_is_asked_for_as_one(real: Real) -> None:
+    with terminal("login", "groq", "--profile", "work", "--kind", "token") as child:
+        child.expect_exact("token for groq:work: ")
+        child.sendline("fake-token")
+        assert ended(child)[0] == 0
+    assert real("show", "groq:work", "--json").json["kind"] == "token"
+
+
+def test_a_provider_is_chosen_by_part_of_its_name(real: Real) -> None:
+    with terminal("login") as child:
+        child.expect_exact("Type part of a name")
+        child.expect_exact("Provider: ")
+        child.sendline("a")
+        child.expect_exact("more; type more of the name")
+        child.expect_exact("Provider: ")
+        child.sendline("fireworks")
+        child.expect_exact("API key for fireworks-ai:default: ")
+        child.sendline("fake-key")
+        assert ended(child)[0] == 0
+    assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["fireworks-ai:default"]
+
+
+def test_a_provider_is_chosen_by_its_number(real: Real) -> None:
+    with terminal("login") as child:
+        child.expect_exact("Provider: ")
+        child.sendline("deep")
+        child.expect(r" 1 deepinfra ")
+        child.expect_exact("Number: ")
+        child.sendline("99")
+        child.expect_exact("to choose from")
+        child.expect_exact("Number: ")
+        child.sendline("2")
+        child.expect_exact("API key for deepseek:default: ")
+        child.sendline("fake-key")
+        assert ended(child)[0] == 0
+    assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["deepseek:default"]
+
+
+def test_a_new_id_may_be_typed_at_the_choice(real: Real) -> None:
+    with terminal("login") as child:
+        child.expect_exact("Provider: ")
+        child.sendline("my-own-thing")
+        child.expect_exact("API key for my-own-thing:default: ")
+        child.sendline("fake-key")
+        assert ended(child)[0] == 0
+    assert real("get", "my-own-thing").out == "fake-key\n"
+
+
+def test_an_empty_answer_is_refused(files: Files) -> None:
+    with terminal("login", "groq") as child:
+        child.expect_exact("API key for groq:default: ")
+        child.sendline("")
+        status, said = ended(child)
+    assert status == 65
+    assert "the secret is empty" in said
+    with files.open() as context:
+        assert context.store.head().position == 1
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["interrupt", "end of input"])
+def test_interrupting_the_prompt_stores_nothing(files: Files, key: str) -> None:
+    with terminal("login", "groq") as child:
+        child.expect_exact("API key for groq:default: ")
+        child.send(key)
+        status, said = ended(child)
+    assert (status, "Traceback" in said) == (130 if key == "\x03" else 65, False)
+    with files.open() as context:
+        assert context.store.head().position == 1
+
+
+def test_no_input_never_asks() -> None:
+    with terminal("login", "groq", "--no-input") as child:
+        status, said = ended(child)
+    assert status == 64
+    assert "there is no terminal to ask for the secret" in said
+
+
+def test_a_profile_to_log_out_is_chosen_from_the_list(real: Real) -> None:
+    for name in ("anthropic", "openai"):
+        real("login", name, "--stdin", stdin="fake-key")
+    with terminal("logout") as child:
+        child.expect_exact(" 1 anthropic:default")
+        child.expect_exact(" 2 openai:default")
+        child.expect_exact("Number: ")
+        child.sendline("2")
+        status, said = ended(child)
+    assert status == 0
+    assert "logged out openai:default of agent main" in said
+    assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["anthropic:default"]

@@ -1,0 +1,121 @@
+"""The settings file as commands change it, and what the catalogue asks of it.
+
+A change keeps every comment and every blank, is checked before it takes effect, and replaces the file in one step; two commands
+at once wait for each other, so that none undoes the other's change.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vault.errors import StorageError, VaultError
+from vault.settings import parse_settings, read_settings, settings_path
+
+LOCK_SECONDS = 10.0
+
+
+def follow_settings(environ: Mapping[str, str]) -> None:
+    """Let the catalogue use what ``vault provider update`` fetched, unless ``provider.auto_update`` is false.
+
+    The settings are read when the catalogue is first needed. Where they can't be read only the embedded catalogue is used.
+    """
+    from vault.providers import catalogue
+
+    def allowed() -> bool:
+        try:
+            return read_settings(environ).auto_update
+        except VaultError:
+            return False
+
+    catalogue.use_fetched(allowed)
+
+
+def switch(provider: str, environ: Mapping[str, str], *, on: bool) -> tuple[Path, bool]:
+    """Enable or disable a provider in the settings file; (the file, whether it changed).
+
+    Disabling adds to ``disabled_providers``. Enabling takes it out there, and adds it to ``enabled_providers`` when that list is
+    not empty, since it then excludes the others. Raises NotReady for a file that is broken already, StorageError.
+    """
+    from vault.log.filelock import FileLock
+
+    path = settings_path(environ).resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    lock = FileLock(path.with_name(f".{path.name}.lock"), LOCK_SECONDS)
+    try:
+        with lock.held():
+            return path, _switch(path, provider, on)
+    finally:
+        lock.close()
+
+
+def _switch(path: Path, provider: str, on: bool) -> bool:
+    import tomlkit
+
+    try:
+        before = path.read_bytes().decode("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise StorageError(f"the settings file {path} can't be read: {reason}", hint="check it") from None
+    parse_settings(before, path)
+    document = tomlkit.parse(before)
+    if on:
+        _take_out(document, "disabled_providers", provider)
+        if document.get("enabled_providers"):
+            _put_in(document, "enabled_providers", provider)
+    else:
+        _put_in(document, "disabled_providers", provider)
+    after = tomlkit.dumps(document)
+    if after == before:
+        return False
+    parse_settings(after, path)
+    try:
+        _replace(path, after.encode())
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return True
+
+
+def _same(name: object, provider: str) -> bool:
+    from vault.providers.aliases import canonical
+
+    return name == provider or (isinstance(name, str) and canonical(name) == provider)
+
+
+def _put_in(document: Any, key: str, provider: str) -> None:
+    found = document.get(key)
+    if found is None:
+        document[key] = [provider]
+    elif not any(_same(name, provider) for name in found):
+        found.append(provider)
+
+
+def _take_out(document: Any, key: str, provider: str) -> None:
+    found = document.get(key)
+    for name in [n for n in found or () if _same(n, provider)]:
+        found.remove(name)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).chmod(mode)
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"the settings can't be written: {error.strerror}", hint=f"check {path.parent}")

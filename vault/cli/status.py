@@ -1,0 +1,108 @@
+"""status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, complete_provider, opened
+
+if TYPE_CHECKING:
+    from vault.commands.status import ProviderStatus
+
+
+def status(
+    provider: Annotated[
+        str, typer.Argument(metavar="[PROVIDER]", help="Only this one.", autocompletion=complete_provider)
+    ] = "",
+    agent: AgentOption = "main",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit 1 if something is missing or expired, 2 if it expires within 24 hours."),
+    ] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask the providers whether it works; recorded.")] = False,
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """For every provider in use: what would be used, from where, until when, and whether it is known to work."""
+    from vault.commands.status import status as look
+    from vault.commands.status import worst
+    from vault.providers import catalogue
+
+    name = agent_id(agent)
+    wanted = [catalogue.resolve(provider)] if provider else []
+    with opened(name, no_input=no_input) as context:
+        found = look(context, name, wanted)
+        if probe:
+            from vault.commands.probe import probe_all
+
+            probe_all(context, name, found)
+            found = look(context, name, wanted)
+        now = context.clock.now()
+    if json:
+        output.write_json("status", {"agent": name, "check": worst(found), "providers": [_body(s) for s in found]})
+    elif not found:
+        output.say(f"agent {name} uses no provider; make a profile with: vault login PROVIDER")
+    else:
+        output.table(
+            ("PROVIDER", "STATE", "WOULD USE", "SOURCE", "EXPIRES", "HEALTH", "PROOF"),
+            [
+                (
+                    s.provider,
+                    s.state,
+                    s.chosen + (f" (of {s.owner})" if s.owner not in ("", name) else ""),
+                    s.source,
+                    _expiry(s, now),
+                    _health(s, now),
+                    s.word + (f" {output.ago(s.proven_at, now)} by {s.proof}" if s.proven_at else ""),
+                )
+                for s in found
+            ],
+        )
+        for s in found:
+            if s.text:
+                output.say(f"{s.provider}: {s.text}" + (f" → {s.hint}" if s.hint else ""))
+    if check:
+        raise typer.Exit(worst(found))
+
+
+def _expiry(s: ProviderStatus, now: int) -> str:
+    if s.expires_at is None:
+        return ""
+    return output.until(s.expires_at, now) + (" (refreshable)" if s.refreshable else "")
+
+
+def _health(s: ProviderStatus, now: int) -> str:
+    if s.health.disabled_until > now:
+        return f"disabled ({s.health.last_reason})"
+    if s.health.cooldown_until > now:
+        return f"cooling down ({s.health.last_reason})"
+    return "ok" if s.owner else ""
+
+
+def _body(s: ProviderStatus) -> dict[str, Any]:
+    return {
+        "provider": s.provider,
+        "name": s.name,
+        "state": s.state,
+        "check": s.check,
+        "chosen": s.chosen or None,
+        "source": s.source or None,
+        "owner": s.owner or None,
+        "kind": s.kind or None,
+        "expires_at": output.moment(s.expires_at),
+        "refreshable": s.refreshable,
+        "health": {
+            "failures": s.health.failures,
+            "last_reason": s.health.last_reason or None,
+            "cooldown_until": output.moment(s.health.cooldown_until),
+            "disabled_until": output.moment(s.health.disabled_until),
+        },
+        "word": s.word,
+        "proven_at": output.moment(s.proven_at),
+        "proof": s.proof or None,
+        "text": s.text or None,
+        "hint": s.hint or None,
+    }
