@@ -8,23 +8,35 @@ import sys
 import pytest
 
 from vault.errors import InputError, NotFound
-from vault.providers.catalogue import env_names, environment_hits, nearest, provider, providers, resolve
+from vault.providers.catalogue import (
+    env_names,
+    environment_hits,
+    is_local,
+    nearest,
+    provider,
+    providers,
+    read_names,
+    resolve,
+    stripped_names,
+)
 from vault.values import ProviderId, parse_provider
 
 
 def test_the_catalogue_is_whole_and_consistent() -> None:
     known = providers()
-    assert len(known) == 227
+    assert len(known) == 233
     assert [p.id for p in known] == sorted({p.id for p in known})
-    assert len({p.name.casefold() for p in known}) == 227
+    assert len({p.name.casefold() for p in known}) == 233
     for p in known:
         assert parse_provider(p.id) == p.id
         assert provider(p.id) is p
         assert p.name
         assert p.doc.startswith("https://")
         assert set(p.key_env) <= set(p.env)
-        assert p.key_env or p.env_sets, f"{p.id} can't be satisfied by the environment at all"
+        assert p.key_env or p.env_sets or p.local, f"{p.id} can't be satisfied by the environment at all"
         assert not set(p.also_env) & set(p.env)
+        assert not set(p.fact_env) & set(stripped_names(p.id)), f"{p.id} has a name that is a secret and isn't"
+        assert set(p.env) <= {*p.fact_env, *stripped_names(p.id)}
         for other in p.shared_with:
             entry = provider(other)
             assert entry is not None
@@ -131,10 +143,30 @@ def test_sharing_counts_secrets_only() -> None:
     assert zai.shared_with == ("zai-coding-plan", "zhipuai", "zhipuai-coding-plan")
 
 
+def test_a_local_provider_needs_no_credential() -> None:
+    local = [p.id for p in providers() if p.local]
+    assert local == ["atomic-chat", "llama-cpp", "lmstudio", "lynkr", "nim", "ollama"]
+    assert not is_local("privatemode-ai")  # on this machine, and it asks for a key
+    assert not is_local("nvidia")
+    assert is_local("nvidia", "http://127.0.0.1:8000/v1")
+    assert not is_local("ollama", "https://models.example.com")
+    assert env_names(ProviderId("ollama")) == ()
+
+
+def test_a_child_loses_more_than_is_read_and_is_given_less() -> None:
+    bedrock = ProviderId("amazon-bedrock")
+    assert env_names(bedrock) == ("AWS_BEARER_TOKEN_BEDROCK",)
+    assert read_names(bedrock) == ("VAULT_AWS_BEARER_TOKEN_BEDROCK", "AWS_BEARER_TOKEN_BEDROCK")
+    lost = stripped_names(bedrock)
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "BMO_AWS_SECRET_ACCESS_KEY"} < set(lost)
+    assert not {"AWS_REGION", "AWS_PROFILE"} & set(lost)
+    assert stripped_names(ProviderId("my-own-llm")) == ("MY_OWN_LLM_API_KEY",)
+
+
 def test_the_data_is_read_only_when_asked() -> None:
     code = (
         "import vault.providers.catalogue as c, sys\n"
-        "assert c._catalogue.cache_info().currsize == 0\n"
+        "assert c._embedded.cache_info().currsize == 0 and c._loaded is None\n"
         "print(sorted(m for m in ('difflib', 'importlib.resources', 'httpx') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -1,8 +1,13 @@
 """The providers vault knows by name, and the environment variables their keys live in.
 
-The facts are data, in ``data/providers.json``: read once, when first asked, in about two milliseconds. An id that is not in
-the catalogue is a custom provider: lowercase letters, digits and hyphens, its key in ``ID_API_KEY``. Only a name that holds
-a secret counts as "this provider is set in the environment": a region, an account or a project alone says nothing.
+The facts are data: ``data/providers.json``, embedded, read once, when first asked, in about two milliseconds; and the catalogue
+that ``vault provider update`` fetched, if somebody said with ``use_fetched`` that it may be used. Fetched facts win over embedded
+ones provider by provider; a provider the fetched one no longer lists stays known; a fetched one that is broken is not used, and
+``source`` says so. What was decided here (which names are injected, what else is read) holds for both.
+
+An id that is not in the catalogue is a custom provider: lowercase letters, digits and hyphens, its key in ``ID_API_KEY``. Only
+a name that holds a secret counts as "this provider is set in the environment": a region, an account or a project alone says
+nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +15,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from vault.errors import InputError, NotFound
 from vault.values import ProviderId, parse_provider
@@ -21,6 +27,13 @@ from vault.values import ProviderId, parse_provider
 _CUSTOM = re.compile(r"[0-9a-z-]+")
 _DATA = os.path.join(os.path.dirname(__file__), "data", "providers.json")
 _LONGEST_SHOWN = 40
+_DIALECTS = {
+    "@ai-sdk/openai-compatible": "openai",
+    "@ai-sdk/openai": "openai",
+    "@openrouter/ai-sdk-provider": "openai",
+    "@ai-sdk/anthropic": "anthropic",
+    "@ai-sdk/google": "google",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,11 @@ class Provider:
     some tools read the same secret: read, and taken out of a child's environment, but not injected. ``env_sets`` are
     variables that together satisfy the provider without being a key: an AWS key pair, the path of a credentials file.
     ``shared_with`` are the providers that one of these variables satisfies as well.
+
+    ``first_env`` are names read before ``key_env``, meant for this process alone. ``stripped_env`` are further secrets of the
+    provider: taken out of a child's environment, neither read nor injected. ``fact_env`` are names that say where and as whom and
+    are no secret. ``local`` providers run on the person's own machine and need no credential. ``dialect`` is the API it speaks:
+    openai, anthropic, google or unknown (empty). ``listed`` is False for one that the fetched catalogue no longer has.
     """
 
     id: ProviderId
@@ -43,6 +61,51 @@ class Provider:
     api: str | None
     doc: str
     shared_with: tuple[ProviderId, ...]
+    first_env: tuple[str, ...] = ()
+    stripped_env: tuple[str, ...] = ()
+    fact_env: tuple[str, ...] = ()
+    local: bool = False
+    dialect: str = ""
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the catalogue is from: ``kind`` is embedded or fetched. ``note`` says why a fetched one is not used, if one is there.
+
+    ``broken`` is True when that is because something is wrong with it.
+    """
+
+    kind: str
+    url: str = ""
+    fetched_at: int = 0
+    note: str = ""
+    broken: bool = False
+
+
+def _never() -> bool:
+    return False
+
+
+_allowed: Callable[[], bool] = _never
+_loaded: tuple[dict[ProviderId, Provider], Source] | None = None
+
+
+def use_fetched(allowed: Callable[[], bool]) -> None:
+    """Say whether a fetched catalogue may be used: asked once, when the catalogue is needed next. Unsaid, it may not."""
+    global _allowed, _loaded
+    _allowed, _loaded = allowed, None
+
+
+def reload() -> None:
+    """Look again at what is stored, next time the catalogue is needed."""
+    global _loaded
+    _loaded = None
+
+
+def source() -> Source:
+    """Where the catalogue in use is from, and what is the matter with the fetched one, if anything."""
+    return _load()[1]
 
 
 def provider(provider_id: str) -> Provider | None:
@@ -56,7 +119,7 @@ def providers() -> list[Provider]:
 
 
 def resolve(text: str) -> ProviderId:
-    """The provider a person means: an id or a display name, in any case, or a custom id.
+    """The provider a person means: an id, a display name or another tool's id for it, in any case, or a custom id.
 
     Raises NotFound, naming the nearest ids, when it is neither but looks like one; InputError when it is nothing like one.
     """
@@ -67,6 +130,11 @@ def resolve(text: str) -> ProviderId:
     for entry in known.values():
         if entry.name.casefold() == wanted:
             return entry.id
+    from vault.providers.aliases import canonical
+
+    meant = canonical(wanted)
+    if meant is not None:
+        return meant
     if _CUSTOM.fullmatch(text):
         return parse_provider(text)
     near = nearest(text)
@@ -79,16 +147,25 @@ def resolve(text: str) -> ProviderId:
     )
 
 
+def aliases_of(provider_id: str) -> tuple[str, ...]:
+    """The ids other tools have for a provider; ``resolve`` understands each, unless it is another provider's id here."""
+    from vault.providers import aliases
+
+    return aliases.aliases_of(provider_id)
+
+
 def nearest(text: str, limit: int = 3) -> list[ProviderId]:
-    """Up to ``limit`` ids of the catalogue whose id or name is most like the text, best first; maybe none."""
+    """Up to ``limit`` ids of the catalogue whose id, name or alias is most like the text, best first; maybe none."""
     from difflib import get_close_matches
 
-    names: dict[str, ProviderId] = {}
+    from vault.providers import aliases
+
+    found_names = aliases.names()
     for entry in _catalogue().values():
-        names.setdefault(entry.name.casefold(), entry.id)
-    names.update({i: i for i in _catalogue()})
-    found = get_close_matches(text.strip().casefold(), names, n=2 * limit, cutoff=0.7)
-    return list(dict.fromkeys(names[name] for name in found))[:limit]
+        found_names.setdefault(entry.name.casefold(), entry.id)
+    found_names.update({i: i for i in _catalogue()})
+    found = get_close_matches(text.strip().casefold(), found_names, n=2 * limit, cutoff=0.7)
+    return list(dict.fromkeys(found_names[name] for name in found))[:limit]
 
 
 def env_names(provider_id: ProviderId) -> tuple[str, ...]:
@@ -100,51 +177,164 @@ def env_names(provider_id: ProviderId) -> tuple[str, ...]:
 
 
 def read_names(provider_id: ProviderId) -> tuple[str, ...]:
-    """Variables a secret of this provider is read from, first first: those it is injected under, then the other ones."""
+    """Variables a secret of this provider is read from, first first."""
     known = provider(provider_id)
-    return env_names(provider_id) + (known.also_env if known else ())
+    return known.first_env + known.key_env + known.also_env if known else env_names(provider_id)
+
+
+def stripped_names(provider_id: ProviderId) -> tuple[str, ...]:
+    """Every variable that could hold a credential of this provider: they leave the environment of a child that gets another."""
+    known = provider(provider_id)
+    if known is None:
+        return env_names(provider_id)
+    sets = (name for names in known.env_sets for name in names)
+    return tuple(dict.fromkeys((*read_names(provider_id), *sets, *known.stripped_env)))
+
+
+def providers_of_variable(name: str) -> tuple[ProviderId, ...]:
+    """The providers whose tools read a variable, as a secret or as a fact, by id."""
+    return tuple(
+        p.id for p in _catalogue().values() if name in p.env or name in p.fact_env or name in stripped_names(p.id)
+    )
+
+
+def is_local(provider_id: str, endpoint: str = "") -> bool:
+    """Whether a provider needs no credential because it runs on this machine: by the catalogue, or by the endpoint set for it."""
+    if endpoint:
+        return _on_loopback(endpoint)
+    known = provider(provider_id)
+    return known is not None and known.local
 
 
 def environment_hits(environ: Mapping[str, str]) -> list[tuple[ProviderId, str]]:
     """Which providers are satisfied by which variable that is set and not blank, by provider and then as tools read them.
 
     A set of variables is named by its last one, which holds the secret. Whether a hit is a key that can be handed on is
-    whether its name is in the provider's ``key_env`` or ``also_env``.
+    whether its name is in ``read_names``.
     """
     here = {name for name, value in environ.items() if value.strip()}
     hits: list[tuple[ProviderId, str]] = []
     for entry in _catalogue().values():
-        hits += [(entry.id, name) for name in entry.key_env + entry.also_env if name in here]
+        hits += [(entry.id, name) for name in read_names(entry.id) if name in here]
         hits += [(entry.id, names[-1]) for names in entry.env_sets if here.issuperset(names)]
     return hits
 
 
-@cache
+def embedded_rows() -> list[dict[str, Any]]:
+    """What models.dev said when this version of vault was made, as rows of ``stored``."""
+    rows: list[dict[str, Any]] = _embedded()["providers"]
+    return rows
+
+
 def _catalogue() -> dict[ProviderId, Provider]:
+    return _load()[0]
+
+
+def _load() -> tuple[dict[ProviderId, Provider], Source]:
+    global _loaded
+    if _loaded is None:
+        rows, found = _fetched()
+        _loaded = (_whole(rows) if rows else _embedded_whole(), found)
+    return _loaded
+
+
+def _fetched() -> tuple[list[Mapping[str, Any]], Source]:
+    """The fetched rows if they are there, allowed and in order; and what to say about them."""
+    from vault.providers import stored
+
+    path = stored.place()
+    if not path.exists():
+        return [], Source("embedded")
+    if not _allowed():
+        return [], Source("embedded", note=f"{path} is not used, as the settings say")
+    try:
+        found = stored.read(path)
+    except InputError as error:
+        return [], Source("embedded", note=f"{path} is not used: {error.message}", broken=True)
+    if found is None:
+        return [], Source("embedded")
+    return list(found.rows), Source("fetched", found.url, found.fetched_at)
+
+
+@cache
+def _embedded() -> dict[str, Any]:
     with open(_DATA, "rb") as file:
-        data = json.load(file)
-    amended = {row["id"]: row | data["amendments"].get(row["id"], {}) for row in data["providers"]}
+        data: dict[str, Any] = json.load(file)
+    return data
+
+
+@cache
+def _embedded_whole() -> dict[ProviderId, Provider]:
+    return _whole([])
+
+
+def _whole(fetched: Iterable[Mapping[str, Any]]) -> dict[ProviderId, Provider]:
+    """The embedded catalogue with fetched rows in place of its own, and what was decided here laid over both."""
+    data = _embedded()
+    rows: dict[str, dict[str, Any]] = {row["id"]: row for row in data["additions"] + data["providers"]}
+    listed = {row["id"] for row in fetched}
+    for row in fetched:
+        rows[row["id"]] = _merged(rows.get(row["id"]), row)
+    amended = {name: _amended(row, data["amendments"].get(name, {})) for name, row in rows.items()}
     users: dict[str, list[ProviderId]] = {}
-    for name in amended:
-        for variable in _secret_names(amended[name]):
+    for name, row in amended.items():
+        for variable in dict.fromkeys(_satisfying(row)):
             users.setdefault(variable, []).append(ProviderId(name))
-    return {ProviderId(name): _provider(row, users) for name, row in sorted(amended.items())}
+    own = {row["id"] for row in data["additions"]}
+    return {
+        ProviderId(name): _provider(row, users, not listed or name in listed or name in own)
+        for name, row in sorted(amended.items())
+    }
 
 
-def _secret_names(row: dict[str, Any]) -> list[str]:
-    return [*row.get("key_env", row["secret_env"]), *row.get("also_env", ()), *(s[-1] for s in row.get("env_sets", ()))]
+def _merged(ours: Mapping[str, Any] | None, theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """A fetched row, and which secrets of the embedded one it no longer names."""
+    gone = [name for name in ours["secret_env"] if name not in theirs["env"]] if ours else []
+    return {**theirs, "gone_env": gone}
 
 
-def _provider(row: dict[str, Any], users: dict[str, list[ProviderId]]) -> Provider:
-    sharing = {other for variable in _secret_names(row) for other in users[variable]} - {row["id"]}
+def _amended(row: Mapping[str, Any], amendment: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what was decided here. A renamed variable is still read under its old name: somebody may have set it."""
+    made = {"key_env": row["secret_env"], **row, **amendment}
+    gone = row.get("gone_env", ())
+    if gone and made["key_env"] and not set(made["key_env"]).intersection(row["env"]):
+        made["key_env"] = row["secret_env"]
+    decided = amendment.get("key_env", gone)
+    also = [*amendment.get("also_env", ()), *(name for name in gone if name in decided)]
+    made["also_env"] = [name for name in dict.fromkeys(also) if name not in made["key_env"]]
+    return made
+
+
+def _satisfying(row: Mapping[str, Any]) -> list[str]:
+    return [*row.get("first_env", ()), *row["key_env"], *row["also_env"], *(s[-1] for s in row.get("env_sets", ()))]
+
+
+def _provider(row: Mapping[str, Any], users: Mapping[str, list[ProviderId]], listed: bool) -> Provider:
+    sharing = {other for variable in _satisfying(row) for other in users[variable]} - {row["id"]}
+    sets = tuple(tuple(names) for names in row.get("env_sets", ()))
+    secrets = {*_satisfying(row), *row.get("stripped_env", ()), *(name for names in sets for name in names)}
+    api = row["api"] or ""
     return Provider(
         id=ProviderId(row["id"]),
         name=row["name"],
         env=tuple(row["env"]),
-        key_env=tuple(row.get("key_env", row["secret_env"])),
-        also_env=tuple(row.get("also_env", ())),
-        env_sets=tuple(tuple(names) for names in row.get("env_sets", ())),
+        key_env=tuple(row["key_env"]),
+        also_env=tuple(row["also_env"]),
+        env_sets=sets,
         api=row["api"],
         doc=row["doc"],
         shared_with=tuple(sorted(sharing)),
+        first_env=tuple(row.get("first_env", ())),
+        stripped_env=tuple(row.get("stripped_env", ())),
+        fact_env=tuple(n for n in dict.fromkeys((*row["env"], *row.get("fact_env", ()))) if n not in secrets),
+        local=row.get("local", _on_loopback(api)),
+        dialect=_DIALECTS.get(row.get("npm", "@ai-sdk/openai-compatible"), ""),
+        listed=listed,
     )
+
+
+def _on_loopback(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    except ValueError:
+        return False

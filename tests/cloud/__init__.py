@@ -1,0 +1,1 @@
+"""Cloud credential modes: AWS, Google and Azure."""

@@ -1,0 +1,357 @@
+"""Sign-ins that are not of the registry: by discovery, at a URL, with a setup token; and revoking."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oauth.authority import Fault
+from tests.oauth.conftest import World
+from tests.oauth.person import Person
+from vault.errors import InputError, SignInAgain, TryAgain, Unavailable, UsageError, VaultError
+from vault.events.credentials import OAuth, Token, WellKnown
+from vault.providers import driver
+from vault.providers.clients import Client, client, client_of, secrets_of
+from vault.providers.flows import SignedIn, login_flow, refresh_flow, revoke_flow
+from vault.providers.flows.setup_token import found_in
+from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, Method, method
+from vault.providers.tokens import Refreshed
+from vault.values import DAY, SystemClock
+
+
+def found(world: World, how: Method = DISCOVERY, **given: str) -> SignedIn:
+    start = world.start(**{"issuer": world.base, "client_id": "fake-client", **given})
+    signed: SignedIn = world.run(login_flow(how, start))
+    world.person.done()
+    return signed
+
+
+@pytest.mark.parametrize("how", [DISCOVERY, DISCOVERY_DEVICE])
+@pytest.mark.parametrize("secret", ["", "fake-secret/+ %"])
+@pytest.mark.parametrize("openid_only", [False, True])
+def test_any_server_by_discovery(world: World, how: Method, secret: str, openid_only: bool) -> None:
+    world.authority.settings.openid_only = openid_only
+    if secret:
+        world.authority.settings.secrets["fake-client"] = secret
+    credential = found(world, how, client_secret=secret).credential
+    assert isinstance(credential, OAuth)
+    assert credential.metadata["client"] == "custom"
+    assert secret not in credential.metadata.values() or not secret
+    again = client_of(credential, "example", {})
+    assert isinstance(again, Client)
+    outcome = world.run(refresh_flow(again, credential.refresh, (), secrets_of(credential)), 30.0)
+    assert isinstance(outcome, Refreshed)
+    revoked = world.run(revoke_flow(again, outcome.tokens.refresh, extra=secrets_of(credential)), 30.0)
+    assert revoked.answer == "revoked"
+    assert not world.authority.is_live(outcome.tokens.access)
+
+
+def test_an_issuer_with_a_path(world: World) -> None:
+    credential = found(world, issuer=f"{world.base}/tenant.example/").credential
+    assert credential.metadata["token_url"] == f"{world.base}/tenant.example/token"
+
+
+def test_the_scopes_that_were_asked_for(world: World) -> None:
+    from dataclasses import replace
+
+    start = replace(world.start(issuer=world.base, client_id="fake-client"), scopes=("a", "b"))
+    world.run(login_flow(DISCOVERY, start))
+    world.person.done()
+    assert "scope=a+b" in world.person.urls[0].replace("%20", "+")
+
+
+def test_the_redirect_that_the_client_was_registered_with(world: World) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    found(world, redirect_port=str(port), redirect_host="localhost", redirect_path="/cb")
+    assert f"http%3A%2F%2Flocalhost%3A{port}%2Fcb" in world.person.urls[0]
+    with pytest.raises(InputError, match="not a port number"):
+        found(world, redirect_port="70000")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"issuer": "https://other.example"}, "another issuer"),
+        ({"issuer": None}, "another issuer"),
+        ({"code_challenge_methods_supported": ["plain"]}, "PKCE"),
+        ({"token_endpoint": None}, "no token endpoint"),
+        ({"token_endpoint": "http://example.com/token"}, "not an https address"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, "not an https address"),
+        ({"token_endpoint": ["x"]}, "not a URL"),
+        ({"revocation_endpoint": "https://example.com/\x1b[2J"}, "not a URL"),
+    ],
+)
+def test_metadata_that_is_not_trusted(world: World, metadata: dict[str, Any], words: str) -> None:
+    world.authority.settings.metadata = metadata
+    with pytest.raises(InputError, match=words):
+        found(world)
+    assert world.authority.exchanges == []
+
+
+def test_a_server_without_a_browser_page_or_without_codes(world: World) -> None:
+    world.authority.settings.metadata = {"authorization_endpoint": None}
+    with pytest.raises(InputError, match="no sign-in in a browser"):
+        found(world)
+    world.authority.settings.metadata = {"device_authorization_endpoint": None}
+    with pytest.raises(InputError, match="no sign-in by a code"):
+        found(world, DISCOVERY_DEVICE)
+
+
+def test_a_server_without_metadata(world: World) -> None:
+    world.authority.fault("/.well-known/openid-configuration", Fault("status", status=404))
+    world.authority.fault("/.well-known/oauth-authorization-server", *[Fault("html", status=200)] * 2)
+    with pytest.raises(InputError, match="no OAuth metadata"):
+        found(world)
+
+
+def test_a_server_in_trouble(world: World) -> None:
+    world.authority.fault("/.well-known/oauth-authorization-server", *[Fault("status", status=500)] * 2)
+    with pytest.raises(TryAgain):
+        found(world)
+
+
+def test_an_answer_from_another_issuer_is_refused(world: World) -> None:
+    """RFC 9207: where the answer names its issuer, it must be the one that was asked."""
+    world.person = Person("nothing", lines=["http://127.0.0.1:1/callback?code=fake&iss=https://other.example"])
+    with pytest.raises(SignInAgain, match="another server"):
+        found(world)
+
+
+def test_the_needs_are_asked_for(world: World) -> None:
+    world.person = Person(answers=[world.base, "fake-client"])
+    signed = world.run(login_flow(DISCOVERY, world.start()))
+    world.person.done()
+    assert isinstance(signed.credential, OAuth)
+    assert world.person.shown[:2] == ["Issuer URL: ", "Client id: "]
+
+
+def at_url(world: World, document: Any, url: str = "") -> SignedIn:
+    world.authority.settings.wellknown = document
+    signed: SignedIn = world.run(login_flow(URL, world.start(url=url or world.base)))
+    return signed
+
+
+def printing(text: str) -> list[str]:
+    return [sys.executable, "-c", f"print({text!r})"]
+
+
+def test_a_url_sign_in(world: World) -> None:
+    command = printing(f"fake-{world.mark[::-1]}")
+    signed = at_url(world, {"auth": {"command": command, "env": "CORP_TOKEN"}}, world.base + "/")
+    assert signed.credential == WellKnown(url=world.base, env="CORP_TOKEN", token=f"fake-{world.mark[::-1]}")
+    (asked,) = world.person.shown
+    assert "-c" in asked
+    assert "CORP_TOKEN" in asked
+
+
+def test_a_url_sign_in_that_is_declined_runs_nothing(world: World, tmp_path: Path) -> None:
+    world.person.agrees = False
+    with pytest.raises(SignInAgain, match="was not run"):
+        at_url(world, {"auth": {"command": ["touch", str(tmp_path / "ran")], "env": "CORP_TOKEN"}})
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, "not a sign-in document"),
+        ([], "not a sign-in document"),
+        ({"auth": {"command": "rm -rf x", "env": "T"}}, "no command"),
+        ({"auth": {"command": [], "env": "T"}}, "no command"),
+        ({"auth": {"command": ["echo", 7], "env": "T"}}, "no command"),
+        ({"auth": {"command": ["echo", "\x1b[2Jhidden"], "env": "T"}}, "no command"),
+        ({"auth": {"command": ["echo", "a\nb"], "env": "T"}}, "no command"),
+        ({"auth": {"command": ["echo", "\u202egnihtemos"], "env": "T"}}, "no command"),
+        ({"auth": {"command": ["-c"], "env": "T"}}, "no program"),
+        ({"auth": {"command": ["echo"], "env": "LD_PRELOAD"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": "PATH"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": "VAULT_KEY_FILE"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": "A=B"}}, "no variable"),
+        ({"auth": {"command": ["echo"]}}, "no variable"),
+    ],
+)
+def test_documents_that_are_refused(world: World, document: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        at_url(world, document)
+    assert world.person.shown == []
+
+
+def test_the_faults_of_a_url(world: World) -> None:
+    document = {"auth": {"command": printing("x"), "env": "T"}}
+    for fault, error in (
+        (Fault("html", status=200), InputError),
+        (Fault("status", status=500), TryAgain),
+        (Fault("drop"), TryAgain),
+        (Fault("huge", after=True), InputError),
+        (Fault("redirect", status=302, headers={"Location": "https://elsewhere.example/"}), InputError),
+    ):
+        world.authority.fault("/.well-known/opencode", fault)
+        with pytest.raises(error):
+            at_url(world, document)
+    with pytest.raises(InputError, match="status 404"):
+        at_url(world, None)
+    with pytest.raises(InputError, match="not https"):
+        at_url(world, document, "http://example.com")
+
+
+def test_the_command_of_a_url_that_fails(world: World) -> None:
+    for command, words in (
+        (["vault-no-such-program"], "can't be run here"),
+        ([sys.executable, "-c", "raise SystemExit(3)"], "failed with status 3"),
+        ([sys.executable, "-c", "print('x' * 300000)"], "more than a token"),
+    ):
+        with pytest.raises(Unavailable, match=words):
+            at_url(world, {"auth": {"command": command, "env": "T"}})
+    with pytest.raises(InputError, match="empty"):
+        at_url(world, {"auth": {"command": [sys.executable, "-c", ""], "env": "T"}})
+
+
+def test_a_command_that_hangs_is_ended() -> None:
+    from vault.providers.running import run
+
+    with pytest.raises(TryAgain, match=r"not done within 0\.2 s"):
+        run([sys.executable, "-c", "import threading; threading.Event().wait()"], seconds=0.2)
+
+
+def test_a_setup_token_that_is_pasted(world: World) -> None:
+    world.person = Person(answers=["sk-ant-oat01-fake-setup"], agrees=False)
+    signed = world.sign_in("anthropic", "setup-token")
+    assert signed.credential == Token(token="sk-ant-oat01-fake-setup", expires_at=world.clock.at + 365 * DAY)
+    assert any("only authorized for use with Claude Code" in note and "API key" in note for note in signed.notes)
+    assert any("ends earlier" in note for note in signed.notes)
+    assert any("only authorized for use with Claude Code" in text for text in world.person.shown)
+
+
+def test_an_api_key_is_not_a_setup_token(world: World) -> None:
+    world.person = Person(answers=["sk-ant-api-fake"], agrees=False)
+    error = world.fails(InputError, "anthropic", "setup-token")
+    assert "sk-ant-api-fake" not in str(error)
+
+
+def test_without_claude_the_token_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    world.person = Person(answers=["sk-ant-oat01-fake-setup"])
+    assert isinstance(world.sign_in("anthropic", "setup-token").credential, Token)
+    assert any("can't be run here" in text for text in world.person.shown)
+
+
+DRAWS = """
+import os, sys
+assert os.isatty(0) and os.isatty(1), "no terminal"
+name = input("code: ")
+token = "sk-ant-oat01-" + "fake-" * 12 + name
+sys.stdout.write("\\x1b[2J\\x1b[1;32mYour token:\\x1b[0m\\r\\n" + token + "\\x1b[K\\r\\n")
+"""
+
+SIGNS_IN = """
+import sys
+from tests.oauth.person import Person
+from vault.providers import driver
+from vault.providers.flows import Start, login_flow
+from vault.providers.methods import method
+from vault.values import SystemClock
+import os
+clock = SystemClock()
+flow = login_flow(method("anthropic", "setup-token"), Start(clock.now(), os.urandom))
+signed = driver.run(flow, Person(), clock=clock)
+open(sys.argv[1], "w").write(signed.credential.token)
+"""
+
+
+def test_claude_setup_token_is_run_on_a_terminal_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person at a real terminal; the program insists on one, asks something, and draws its token in colour."""
+    import pexpect
+
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{DRAWS}")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    import os
+
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    result = tmp_path / "token"
+    child = pexpect.spawn(sys.executable, ["-c", SIGNS_IN, str(result)], timeout=30, cwd=str(Path(__file__).parents[2]))
+    child.expect("code: ")
+    child.send("person\n")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0, child.before
+    assert result.read_text() == "sk-ant-oat01-" + "fake-" * 12 + "person"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "token"),
+    [
+        ("", ""),
+        ("\x1b[1mno token\x1b[0m", ""),
+        ("x sk-ant-oat01-fake_A-b y", "sk-ant-oat01-fake_A-b"),
+        ("sk-ant-oat01-fa\r\nsk-ant-oat01-fake-all\r\n", "sk-ant-oat01-fake-all"),
+        ("\x1b]0;title\x07sk-ant-oat01-\x1b[32mfake\x1b[0m", "sk-ant-oat01-fake"),
+    ],
+)
+def test_the_token_in_what_was_drawn(drawn: str, token: str) -> None:
+    assert found_in(drawn) == token
+
+
+REVOKES = {"openai-chatgpt": "json", "google-gemini-cli": "form", "anthropic-claude-ai": "json"}
+
+
+@pytest.mark.parametrize("name", REVOKES)
+def test_revoking(world: World, name: str) -> None:
+    first = world.authority.seed()
+    answer = world.run(revoke_flow(client(name, {}, world.base), first), 30.0)
+    assert answer.answer == "revoked"
+    assert world.authority.revoked == [first]
+    (headers,) = world.authority.headers
+    assert REVOKES[name] in headers["Content-Type"]
+    assert world.authority.bodies[0]["token_type_hint"] == "refresh_token"
+
+
+def test_revoking_at_github(world: World) -> None:
+    answer = world.run(revoke_flow(client("github-copilot-editor", {}, world.base), "fake-github-1"), 30.0)
+    assert answer.answer == "revoked"
+    assert world.authority.bodies == [{"credentials": ["fake-github-1"]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(400, "unsupported"), (403, "refused"), (401, "refused"), (503, "unreachable"), (500, "unreachable")],
+)
+def test_revoking_that_fails(world: World, status: int, answer: str) -> None:
+    world.authority.settings.revoke_status = status
+    got = world.run(revoke_flow(client("openai-chatgpt", {}, world.base), world.authority.seed()), 30.0)
+    assert got.answer == answer
+    assert world.mark not in repr(got)
+
+
+def test_revoking_without_an_answer_or_a_way(world: World) -> None:
+    world.authority.fault("/revoke", Fault("reset"))
+    got = world.run(revoke_flow(client("openai-chatgpt", {}, world.base), world.authority.seed()), 30.0)
+    assert got.answer == "unreachable"
+    got = world.run(revoke_flow(client("xai", {}, world.base), world.authority.seed()), 30.0)
+    assert got.answer == "unsupported"
+
+
+def test_a_method_that_is_no_flow_is_a_usage_error(world: World) -> None:
+    with pytest.raises(UsageError):
+        world.run(login_flow(method("anthropic", "api-key"), world.start()))
+
+
+def test_without_a_person_every_sign_in_says_so(world: World) -> None:
+    for provider, name in (
+        ("openai", "browser"),
+        ("openai", "device"),
+        ("anthropic", "setup-token"),
+        ("openrouter", ""),
+    ):
+        with pytest.raises(VaultError) as caught:
+            driver.run(login_flow(method(provider, name), world.start()), clock=SystemClock())
+        assert caught.value.exit_status == 82
+    assert world.authority.count("authorization_code") == 0
