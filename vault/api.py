@@ -7,12 +7,14 @@
             print(entry.at, entry.type, entry.actor.user)
         vault.restore("anthropic:default")
 
-Every method raises the errors of ``vault.errors`` and nothing else of its own. A ``Vault`` may be used by several threads.
+Every method raises the errors of ``vault.errors`` and nothing else of its own. A ``Vault`` may be used by several threads: they
+take turns.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,8 @@ from vault.values import (
 
 __all__ = ["Entry", "Vault", "open_vault"]
 
+LATEST = 253_402_300_799_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -62,6 +66,7 @@ class Vault:
 
     def __init__(self, context: Context, agent: AgentId) -> None:
         self._context = context
+        self._turn = threading.RLock()
         self.agent = agent
 
     def login(
@@ -84,11 +89,16 @@ class Vault:
         profile = named or profile_id(provider, DEFAULT_NAME)
         value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         check_kind(kind, expires_at)
+        if expires_at is not None and not 0 < expires_at <= LATEST:
+            raise InputError("the expiry is no instant of this era", hint="give microseconds since 1970, UTC")
         if kind == "api_key":
             credential: ApiKey | Token = ApiKey(key=value)
         else:
             credential = Token(token=value, expires_at=expires_at)
-        return log_in(self._context, self.agent, profile, credential, label=label, reason=reason, command=command_id)
+        with self._turn:
+            return log_in(
+                self._context, self.agent, profile, credential, label=label, reason=reason, command=command_id
+            )
 
     def credential(self, what: str, *, reason: str = "", program: str = "") -> Issued:
         """Hand out the credential chosen for a provider, or a profile's. The hand-out is in the log before this returns.
@@ -96,11 +106,15 @@ class Vault:
         Raises NotFound, SignInAgain, TryAgain, IntegrityError.
         """
         provider, profile = target(what)
-        return issue(self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason)
+        with self._turn:
+            return issue(
+                self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason
+            )
 
     def logout(self, profile: str, *, reason: str = "", command_id: str = "") -> LoggedOut:
         """End a profile's credential; ``restore`` undoes it. Raises NotFound."""
-        return log_out(self._context, self.agent, parse_profile(profile), reason=reason, command=command_id)
+        with self._turn:
+            return log_out(self._context, self.agent, parse_profile(profile), reason=reason, command=command_id)
 
     def restore(
         self, profile: str, *, to: int | None = None, at: int | None = None, reason: str = "", command_id: str = ""
@@ -109,13 +123,15 @@ class Vault:
 
         Raises NotFound, Gone.
         """
-        return restore(
-            self._context, self.agent, parse_profile(profile), to=to, at=at, reason=reason, command=command_id
-        )
+        with self._turn:
+            return restore(
+                self._context, self.agent, parse_profile(profile), to=to, at=at, reason=reason, command=command_id
+            )
 
     def profiles(self, *, at: int | None = None) -> Listing:
         """What this agent sees, now or at a moment (microseconds UTC). No secrets."""
-        return list_profiles(self._context, self.agent, moment=at)
+        with self._turn:
+            return list_profiles(self._context, self.agent, moment=at)
 
     def history(
         self,
@@ -145,13 +161,19 @@ class Vault:
             since,
             until,
         )
-        for record in read_history(self._context, wanted, limit=limit, oldest_first=oldest_first):
+        listing = read_history(self._context, wanted, limit=limit, oldest_first=oldest_first)
+        while True:
+            with self._turn:
+                record = next(listing, None)
+            if record is None:
+                return
             envelope = record.envelope
             yield Entry(record.position, envelope.at, envelope.type, envelope.actor, envelope.reason, record.event)
 
     def close(self) -> None:
         """Close the files."""
-        self._context.close()
+        with self._turn:
+            self._context.close()
 
     def __enter__(self) -> Vault:
         return self

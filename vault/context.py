@@ -23,6 +23,7 @@ from vault.model.streams import VAULT
 from vault.projections.engine import CHECKPOINTS, Projections
 from vault.projections.queries import Queries
 from vault.projections.replay import rebuild
+from vault.providers import catalogue
 from vault.settings import Settings, read_settings
 from vault.unlock import Ways, unlock
 from vault.values import Clock, RandomBytes, SystemClock
@@ -115,6 +116,7 @@ class Context:
         self.actor = actor
         self.environ = environ
         self.settings = settings or read_settings(environ)
+        catalogue.use_fetched(lambda: self.settings.auto_update)
         self._dotenv: dict[str, str] | None = None
         sealing = Sealing(keys)
         self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
@@ -133,6 +135,12 @@ class Context:
             except OSError:
                 self._dotenv = {}
         return self._dotenv
+
+    def allows(self, provider: str) -> bool:
+        """Whether the settings let a provider be used, by its id or by any name other tools have for it."""
+        from vault.providers.aliases import allowed
+
+        return allowed(provider, self.settings.enabled_providers, self.settings.disabled_providers)
 
     def cause(self, reason: str = "", command: str = "", way: str = "", causation: int | None = None) -> Cause:
         """What the events of one command share. ``way`` overrides how this vault was reached."""

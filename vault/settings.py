@@ -9,14 +9,15 @@
 
     [refresh]
     leeway = "10m"                    # refresh a token handed to a tool when less than this is left
+    lease = "60s"                     # how long one process may take for a refresh before another tries
 
     [providers.amazon-bedrock]
     auth_source = "profile"           # pins the source, and switches every other one off
     region = "eu-west-1"
     profile = "work"
 
-Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY, VAULT_CONFIG
-(the file). Without a file everything has its default. No setting holds a secret.
+Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY,
+VAULT_LEASE, VAULT_CONFIG (the file). Without a file everything has its default. No setting holds a secret.
 """
 
 from __future__ import annotations
@@ -32,8 +33,22 @@ from vault.errors import InputError, NotReady
 from vault.values import MINUTE, length_of_time, parse_provider
 
 SOURCES = ("environment", "dotenv", "stored")
-AUTH_SOURCES = (*SOURCES, "auto", "env", "profile", "bearer", "container")
+CLOUD_SOURCES = (
+    "auto",
+    "env",
+    "profile",
+    "bearer",
+    "container",
+    "file",
+    "gcloud",
+    "metadata",
+    "key",
+    "entra",
+    "managed",
+)
+AUTH_SOURCES = (*SOURCES, *CLOUD_SOURCES)
 DEFAULT_LEEWAY = 10 * MINUTE
+DEFAULT_LEASE = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,8 @@ class ProviderSettings:
     project: str = ""
     location: str = ""
     endpoint: str = ""
+    resource: str = ""
+    scope: str = ""
     api_version: str = ""
     family: str = ""
     leeway: int | None = None
@@ -62,17 +79,12 @@ class Settings:
     sources: tuple[str, ...] = SOURCES
     auto_update: bool = True
     leeway: int = DEFAULT_LEEWAY
+    lease: int = DEFAULT_LEASE
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
 
     def provider(self, provider: str) -> ProviderSettings:
         """The settings of one provider."""
         return self.providers.get(provider, ProviderSettings())
-
-    def allows(self, provider: str) -> bool:
-        """Whether a provider may be used at all. Being disabled wins over being enabled."""
-        if provider in self.disabled_providers:
-            return False
-        return not self.enabled_providers or provider in self.enabled_providers
 
 
 def settings_path(environ: Mapping[str, str]) -> Path:
@@ -133,9 +145,10 @@ class _Reader:
                     found = replace(found, auto_update=inner)
             elif key == "refresh":
                 for name, inner in self._table(value, key).items():
-                    if name != "leeway":
-                        raise self._wrong("refresh", name, "the only key here is leeway")
-                    found = replace(found, leeway=self._length(inner, "refresh", name))
+                    if name not in ("leeway", "lease"):
+                        raise self._wrong("refresh", name, "the keys here are leeway and lease")
+                    length = self._length(inner, "refresh", name)
+                    found = replace(found, leeway=length) if name == "leeway" else replace(found, lease=length)
             elif key == "providers":
                 tables = self._table(value, key)
                 found = replace(found, providers={name: self._provider(name, inner) for name, inner in tables.items()})
@@ -215,9 +228,12 @@ def _overridden(found: Settings, environ: Mapping[str, str]) -> Settings:
         if key == "sources" and any(v not in SOURCES for v in values):
             raise NotReady(f"{name} names an unknown source", hint="use " + ", ".join(SOURCES))
         found = replace(found, **{key: values})  # type: ignore[arg-type]
-    if environ.get("VAULT_LEEWAY"):
-        try:
-            found = replace(found, leeway=length_of_time(environ["VAULT_LEEWAY"]))
-        except InputError as error:
-            raise NotReady(f"VAULT_LEEWAY: {error.message}", hint=error.hint) from None
+    for key in ("leeway", "lease"):
+        name = f"VAULT_{key.upper()}"
+        if environ.get(name):
+            try:
+                length = length_of_time(environ[name])
+                found = replace(found, leeway=length) if key == "leeway" else replace(found, lease=length)
+            except InputError as error:
+                raise NotReady(f"{name}: {error.message}", hint=error.hint) from None
     return found

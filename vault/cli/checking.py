@@ -93,13 +93,24 @@ def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
         raise typer.Exit(1)
 
 
-def doctor(json: JsonOption = False, no_input: NoInputOption = False) -> None:
-    """Look for trouble: slots, file modes, keyring, anchor, clock, versions, orders. Each finding has a hint."""
+def doctor(
+    family: Annotated[str, typer.Argument(metavar="[bedrock|vertex|azure]", help="Only a cloud family.")] = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Look for trouble: slots, file modes, keyring, anchor, clock, versions, orders, credentials. Each finding has a hint."""
     from vault.commands.doctor import FINDING, Check, examine_files, examine_vault
 
     found = places()
-    checks = examine_files(found)
-    if found.database.exists():
+    checks = [] if family else examine_files(found)
+    if family:
+        from vault.commands.cloud import resolve_family
+        from vault.providers.cloud.modes import doctor_rows
+
+        with opened(MAIN_AGENT, no_input=no_input) as context:
+            rows = doctor_rows(resolve_family(context, MAIN_AGENT, family))
+        checks = [Check(r.name, r.status, r.text, r.hint) for r in rows]
+    elif found.database.exists():
         try:
             with opened(MAIN_AGENT, no_input=no_input) as context:
                 context_checks = examine_vault(context)

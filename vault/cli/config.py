@@ -61,7 +61,7 @@ def show(json: JsonOption = False) -> None:
         "disabled_providers": list(found.disabled_providers),
         "sources": list(found.sources),
         "provider": {"auto_update": found.auto_update},
-        "refresh": {"leeway_seconds": found.leeway // 1_000_000},
+        "refresh": {"leeway_seconds": found.leeway // 1_000_000, "lease_seconds": found.lease // 1_000_000},
         "providers": providers,
     }
     if json:
@@ -74,6 +74,7 @@ def show(json: JsonOption = False) -> None:
         ("sources", ", ".join(found.sources)),
         ("provider.auto_update", str(found.auto_update).lower()),
         ("refresh.leeway", output.span(found.leeway)),
+        ("refresh.lease", output.span(found.lease)),
         *((f"providers.{name}.{k}", str(v)) for name, table in providers.items() for k, v in table.items()),
     ]
     output.table(("SETTING", "VALUE"), rows)

@@ -82,6 +82,8 @@ def login(
     if token_stdin:
         stdin, kind = True, kind or "token"
     typed = bool(stdin or from_file or from_fd is not None or kind or length or pointer)
+    if not what and ":" not in profile and not issuer and can_ask(no_input):
+        what = _choose_provider(no_input)
     way = _way(what, profile, agent, method, device, browser, issuer, client_id, typed, no_input)
     if way is not None:
         given = {"issuer": issuer, "client_id": client_id, "host": host, "url": what if "://" in what else ""}
@@ -157,13 +159,15 @@ def _way(
     no_input: bool,
 ) -> tuple[ProfileId, Method] | None:
     """The profile and the method of a sign-in, or None when a secret is typed in. Raises SignInAgain where nobody can."""
+    named_way = bool(named or device or browser or issuer)
+    if typed and named_way:
+        raise UsageError("a secret and a sign-in are both asked for", hint="leave out one of them")
+    if typed and "://" not in what:
+        return None
     from vault.cli.signing import TYPED, choose_method, need_a_person
     from vault.commands.sign_in import login_line, provider_of_url
     from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL
 
-    named_way = bool(named or device or browser or issuer)
-    if typed and named_way:
-        raise UsageError("a secret and a sign-in are both asked for", hint="leave out one of them")
     if issuer:
         if not client_id:
             raise UsageError("no client is named", hint="add --client-id ID")
@@ -175,8 +179,6 @@ def _way(
     if "://" in what:
         need_a_person(login_line(what, agent), no_input)
         return profile_id(provider_of_url(what), profile or DEFAULT_NAME), URL
-    if typed:
-        return None
     if not what and not profile and not can_ask(no_input):
         return None
     target = _target(what, profile, no_input)

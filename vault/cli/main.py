@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "rebuild": ("checking", "rebuild", "The log", "Replay the log into fresh projections"),
     "doctor": ("checking", "doctor", "The log", "Look for trouble"),
     "key": ("keys", "key", "The log", "Ways to unlock"),
+    "provider": ("providers", "app", "More", "Providers"),
     "config": ("config", "app", "More", "Settings"),
     "exit-codes": ("checking", "exit_codes", "More", "What the exit statuses mean"),
 }
@@ -66,6 +67,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, group, summary = COMMANDS[cmd_name]
+        _follow_settings()
         found: Any = getattr(importlib.import_module(f"vault.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
             command: Any = typer.main.get_command(found)
@@ -89,6 +91,13 @@ app = typer.Typer(
     help="An event-sourced, encrypted credential vault for AI agents.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _follow_settings() -> None:
+    """Let the catalogue use what was fetched, where the settings allow it. Reads nothing yet."""
+    from vault.cli.settings_file import follow_settings
+
+    follow_settings(os.environ)
 
 
 def _version(wanted: bool) -> None:

@@ -168,7 +168,8 @@ def _switch(provider: str, json: bool, *, on: bool) -> None:
     follow_settings(os.environ)
     wanted = catalogue.resolve(provider)
     path, changed = switch(wanted, os.environ, on=on)
-    allowed = read_settings(os.environ).allows(wanted)
+    settings = read_settings(os.environ)
+    allowed = _is_allowed(wanted, settings)
     if json:
         output.write_json(
             "provider-switch", {"provider": wanted, "allowed": allowed, "changed": changed, "path": str(path)}
@@ -230,7 +231,7 @@ def _remark(provider: ProviderId, settings: Settings) -> str:
     from vault.providers import catalogue
 
     local = catalogue.is_local(provider, settings.provider(provider).endpoint)
-    parts = [] if settings.allows(provider) else ["disabled"]
+    parts = [] if _is_allowed(provider, settings) else ["disabled"]
     return ", ".join(parts + (["local: needs no credential"] if local else []))
 
 
@@ -244,7 +245,7 @@ def _brief(provider: ProviderId, settings: Settings, use: _Use) -> dict[str, Any
         "in_catalogue": entry is not None,
         "variables": list(catalogue.env_names(provider)),
         "local": catalogue.is_local(provider, settings.provider(provider).endpoint),
-        "allowed": settings.allows(provider),
+        "allowed": _is_allowed(provider, settings),
         "in_use": bool(use.of(provider)),
         "profiles": use.profiles.get(provider, []),
         "set_variables": use.variables.get(provider, []),
@@ -344,3 +345,9 @@ def _tell_update(done: Updated, json: bool) -> None:
     for change in done.changes:
         if change.what == "shares":
             output.say(f"{change.provider} now reads {change.after}, which is a variable of {change.before}")
+
+
+def _is_allowed(provider: str, settings: Settings) -> bool:
+    from vault.providers.aliases import allowed
+
+    return allowed(provider, settings.enabled_providers, settings.disabled_providers)

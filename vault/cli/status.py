@@ -11,6 +11,7 @@ from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, 
 
 if TYPE_CHECKING:
     from vault.commands.status import ProviderStatus
+    from vault.values import AgentId
 
 
 def status(
@@ -32,6 +33,9 @@ def status(
     from vault.providers import catalogue
 
     name = agent_id(agent)
+    if provider in ("bedrock", "vertex", "azure"):
+        _cloud(provider, name, check, json, no_input)
+        return
     wanted = [catalogue.resolve(provider)] if provider else []
     with opened(name, no_input=no_input) as context:
         found = look(context, name, wanted)
@@ -66,6 +70,25 @@ def status(
                 output.say(f"{s.provider}: {s.text}" + (f" → {s.hint}" if s.hint else ""))
     if check:
         raise typer.Exit(worst(found))
+
+
+def _cloud(family: str, agent: AgentId, check: bool, json: bool, no_input: bool) -> None:
+    """The resolved mode of every provider of a cloud family, redacted."""
+    from vault.commands.cloud import check_of, resolve_family
+    from vault.commands.status import WARN_BEFORE
+    from vault.providers.cloud.modes import as_json, reason_rows, status_rows
+
+    with opened(agent, no_input=no_input) as context:
+        modes = resolve_family(context, agent, family)
+        now = context.clock.now()
+    if json:
+        output.write_json("status-cloud", {"family": family, "agent": agent, "modes": [as_json(m) for m in modes]})
+    else:
+        for mode in modes:
+            output.table(("", ""), [*status_rows(mode), *reason_rows(mode)])
+    if check:
+        checks = {check_of(m, now, WARN_BEFORE) for m in modes}
+        raise typer.Exit(1 if 1 in checks else max(checks, default=0))
 
 
 def _expiry(s: ProviderStatus, now: int) -> str:

@@ -17,6 +17,7 @@ from vault.log.database import SCHEMA, Database, loose_modes
 from vault.log.guards import missing_guards
 from vault.model.choosing import Decision
 from vault.projections.queries import View
+from vault.providers import catalogue
 from vault.unlock import key_file_mode_warning, keyring_backend, read_places
 from vault.values import HOUR, AgentId, ProviderId, format_instant
 
@@ -95,8 +96,37 @@ def examine_vault(context: Context) -> list[Check]:
         checks.append(Check("triggers", FINDING, f"the trigger {guards[0]} is gone", "restore the file from a backup"))
     else:
         checks.append(Check("triggers", OK, "the log's tables refuse changes"))
+    fetched = catalogue.source()
+    if fetched.broken:
+        checks.append(Check("catalogue", FINDING, fetched.note, "vault provider update"))
+    checks += _lives(context)
     for agent in context.queries.agents().names():
         checks += _steering(context, AgentId(agent))
+    return checks
+
+
+def _lives(context: Context) -> list[Check]:
+    """Credentials that ended or end soon, refreshes without an outcome, refresh tokens under two owners."""
+    from vault.commands.status import EXPIRED, EXPIRING, MISSING, NEEDS_SIGN_IN, UNCERTAIN, status
+
+    checks: list[Check] = []
+    owners: dict[str, list[str]] = {}
+    for name in context.queries.agents().names():
+        agent = AgentId(name)
+        for state in context.queries.profiles(agent):
+            if state.current is not None and state.current.facts.refresh_fingerprint:
+                owners.setdefault(state.current.facts.refresh_fingerprint, []).append(f"{state.profile} of {name}")
+            if state.claim is not None and state.claim.lease_until <= context.clock.now():
+                text = f"a refresh of {state.profile} of {name} has no outcome"
+                checks.append(Check("refresh", FINDING, text, f"vault refresh {state.profile}"))
+        for found in status(context, agent):
+            if found.state in (EXPIRED, EXPIRING, MISSING, NEEDS_SIGN_IN, UNCERTAIN):
+                text = f"{found.provider} for agent {name}: {found.text}"
+                checks.append(Check("credentials", FINDING, text, found.hint))
+    for holders in owners.values():
+        if len(holders) > 1:
+            text = f"one refresh token has {len(holders)} owners: {', '.join(holders)}"
+            checks.append(Check("owners", FINDING, text, "log out all but one; let the others inherit"))
     return checks
 
 

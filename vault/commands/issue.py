@@ -153,13 +153,7 @@ def prepare_all(
 
 def stale_names(providers: Iterable[str]) -> set[str]:
     """Every variable that could hold another credential of these providers: they leave a child's environment."""
-    names: set[str] = set()
-    for name in providers:
-        names.update(catalogue.env_names(ProviderId(name)))
-        known = catalogue.provider(name)
-        if known is not None:
-            names.update(known.also_env, *known.env_sets)
-    return names
+    return {variable for name in providers for variable in catalogue.stripped_names(ProviderId(name))}
 
 
 def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
@@ -199,7 +193,7 @@ def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
             f"{profile} of agent {state.agent} is logged out",
             hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
         )
-    if not context.settings.allows(provider_of(profile)):
+    if not context.allows(provider_of(profile)):
         raise NotFound(
             f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
         )

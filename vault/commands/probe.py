@@ -12,6 +12,8 @@ from vault.errors import VaultError
 from vault.events.types import ProfileProbed
 from vault.log.records import Draft
 from vault.model.streams import profile_stream
+from vault.providers import catalogue
+from vault.providers.clients import endpoints
 from vault.providers.probes import plan_probe, send_probe
 from vault.values import AgentId, ProfileId, ProviderId
 
@@ -30,8 +32,17 @@ class Probed:
 def probe(context: Context, agent: AgentId, provider: ProviderId, profile: ProfileId | None = None) -> Probed:
     """Probe what would be used for a provider, or one profile. Handing the secret to the probe is a hand-out, and recorded."""
     ready = prepare(context, agent, provider, profile=profile, way="probe", program="vault probe")
-    endpoint = context.settings.provider(provider).endpoint
-    request = plan_probe(provider, ready.kind, ready.secret, endpoint)
+    settings = context.settings.provider(provider)
+    request = plan_probe(
+        provider,
+        ready.kind,
+        ready.secret,
+        settings.endpoint,
+        region=settings.region,
+        api_version=settings.api_version,
+        variables=context.environ,
+        base=endpoints(context.environ),
+    )
     name = ready.event.profile
     if request is None:
         return Probed(provider, name, "none", "the provider offers no request that would prove it")
@@ -56,10 +67,16 @@ def probe_all(context: Context, agent: AgentId, found: Sequence[ProviderStatus])
     """Probe what would be used for each provider; one that can't be probed doesn't stop the others."""
     answers = []
     for status in found:
-        if not status.chosen:
+        if not status.chosen or _shared(status):
             continue
         try:
             answers.append(probe(context, agent, ProviderId(status.provider)))
         except VaultError as error:
             answers.append(Probed(status.provider, "", "unclear", error.message))
     return answers
+
+
+def _shared(status: ProviderStatus) -> bool:
+    """Whether a variable stands for several providers: a key must not be sent to one that may not be its own."""
+    place, _, name = status.chosen.partition(":")
+    return place in ("env", "dotenv") and len(catalogue.providers_of_variable(name)) > 1

@@ -50,7 +50,8 @@ def over_the_network(context: Context, provider: ProviderId, credential: OAuth) 
     if client is None:
         return Refused("no_client", f"nothing says how {provider} refreshes its tokens", permanent=False)
     flow = refresh_flow(client, credential.refresh, credential.scopes, clients.secrets_of(credential))
-    return driver.run(flow, clock=context.clock, deadline=driver.REFRESH_SECONDS)
+    deadline = min(driver.REFRESH_SECONDS, context.settings.lease / SECOND / 2)
+    return driver.run(flow, clock=context.clock, deadline=deadline)
 
 
 def leeway_of(context: Context, provider: ProviderId) -> int:
@@ -131,7 +132,7 @@ def refresh_many(
 
 def _claim(context: Context, state: ProfileState, now: int, reason: str) -> Recorded | None:
     """Append the claim; None when another process was faster."""
-    event = model.claim(state, now)
+    event = model.claim(state, now, context.settings.lease)
     stream = profile_stream(state.agent, state.profile)
     try:
         return context.store.append(

@@ -87,7 +87,7 @@ def in_use(context: Context, agent: AgentId) -> list[ProviderId]:
     for owner in view.lineage:
         found |= {ProviderId(r.provider) for r in context.queries.rotations(owner) if r.order or r.pin}
     found |= {provider for provider, _ in catalogue.environment_hits(context.environ)}
-    return sorted(p for p in found if context.settings.allows(p))
+    return sorted(p for p in found if context.allows(p))
 
 
 def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now: int) -> ProviderStatus:

@@ -46,7 +46,7 @@ def decide(
         dotenv=[name for name in names if "dotenv" in context.settings.sources and context.dotenv.get(name)],
         sources=allowed_sources(context, provider) if sources is None else sources,
     )
-    if context.settings.allows(provider):
+    if context.allows(provider):
         return decision
     considered = [replace(c, code="provider_disabled") for c in decision.considered]
     return Decision(agent, provider, f"the settings in {context.settings.path} disable it", None, None, considered)

@@ -15,9 +15,7 @@ from vault.errors import SignInAgain
 from vault.events.credentials import CredentialFacts
 from vault.events.types import RefreshClaimed, RefreshFailed, TokensRefreshed
 from vault.model.profile import ProfileState, decidable
-from vault.values import SECOND
 
-LEASE = 60 * SECOND
 TRIES_WHEN_UNCERTAIN = 2
 
 REFUSED, POSTPONED, UNCERTAIN = "refused", "postponed", "uncertain"
@@ -50,8 +48,8 @@ def need(state: ProfileState, now: int, leeway: int, *, force: bool = False) -> 
     return Need(DUE)
 
 
-def claim(state: ProfileState, now: int) -> RefreshClaimed:
-    """Decide to claim a due refresh. Raises SignInAgain when only a person can go on, NewerVersion."""
+def claim(state: ProfileState, now: int, lease: int = 0) -> RefreshClaimed:
+    """Decide to claim a due refresh for ``lease`` microseconds. Raises SignInAgain when only a person can go on, NewerVersion."""
     decidable(state)
     again = f"vault login {state.profile}" + (f" --agent {state.agent}" if state.agent != "main" else "")
     if state.needs_sign_in:
@@ -67,7 +65,7 @@ def claim(state: ProfileState, now: int) -> RefreshClaimed:
         )
     held = state.current
     sent = held.facts.refresh_fingerprint if held else ""
-    return RefreshClaimed(agent=state.agent, profile=state.profile, refresh_fingerprint=sent, lease_until=now + LEASE)
+    return RefreshClaimed(agent=state.agent, profile=state.profile, refresh_fingerprint=sent, lease_until=now + lease)
 
 
 def settle_success(
