@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from functools import cache
 from typing import Any, Literal
 
@@ -73,3 +74,10 @@ def _data() -> dict[str, Any]:
     with open(_DATA, "rb") as file:
         data: dict[str, Any] = json.load(file)
     return data
+
+
+def allowed(provider: str, enabled: Collection[str], disabled: Collection[str]) -> bool:
+    """Whether a provider may be used by lists that may hold any tool's name for it. Being disabled wins."""
+    if provider in {canonical(name) or name for name in disabled}:
+        return False
+    return not enabled or provider in {canonical(name) or name for name in enabled}
