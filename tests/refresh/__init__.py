@@ -1,0 +1,1 @@
+"""Refreshing through the commands, against a real server."""
