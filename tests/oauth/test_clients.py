@@ -121,6 +121,10 @@ def test_a_method_by_id_or_kind() -> None:
         method("google-vertex")
 
 
+def test_no_client_takes_the_id_of_an_embedded_one() -> None:
+    assert clients([Client(id="openai-chatgpt", name="Evil")])["openai-chatgpt"].name == "OpenAI ChatGPT"
+
+
 def test_a_client_that_is_not_there() -> None:
     with pytest.raises(NotFound):
         client("nonsense")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -87,6 +88,13 @@ def test_the_code_ends_by_the_clock(world: World, provider: str) -> None:
     world.authority.settings.device_life = 62
     assert "ended before it was typed in" in world.fails(TryAgain, provider, "device").message
     assert sum(world.pauses) == 60
+
+
+def test_the_code_ends_even_where_the_clock_stands_still(world: World) -> None:
+    world.authority.settings.device_life = 62
+    world.pause = world.pauses.append  # type: ignore[method-assign]
+    assert "ended before it was typed in" in world.fails(TryAgain, "huggingface").message
+    assert 0 < sum(world.pauses) <= 62
 
 
 def test_the_deadline_of_the_whole_sign_in(world: World) -> None:
@@ -184,6 +192,12 @@ def test_minimax_checks_the_verifier(world: World) -> None:
     assert started["code_challenge_method"] == "S256"
 
 
+def test_minimax_that_answers_another_sign_in_is_refused(world: World) -> None:
+    answer = {"user_code": "ABCD", "verification_uri": f"{world.base}/x", "state": "another"}
+    world.authority.fault("/oauth2/device/code", Fault("status", status=200, body=json.dumps(answer)))
+    assert "another sign-in" in world.fails(SignInAgain, "minimax").message
+
+
 @pytest.mark.parametrize("host", ["github.com", "company.ghe.com"])
 def test_copilot_signs_in_at_github_and_exchanges(world: World, host: str) -> None:
     world.authority.settings.refresh = False
@@ -239,8 +253,6 @@ def test_an_enterprise_host_is_asked_for_and_checked(world: World) -> None:
     ],
 )
 def test_a_start_that_would_show_something_bad_is_refused(world: World, answer: dict[str, Any]) -> None:
-    import json
-
     body = json.dumps(answer)
     world.authority.fault("/oauth/device", Fault("status", status=200, body=body))
     world.fails(InputError, "huggingface")

@@ -320,8 +320,9 @@ def test_a_flow_is_closed_when_it_fails(world: World) -> None:
         finally:
             closed.append(True)
 
+    kept = flow()
     with pytest.raises(InputError):
-        world.run(flow())
+        world.run(kept)
     assert closed == [True]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from pathlib import Path
@@ -16,11 +17,12 @@ from vault.errors import InputError, SignInAgain, TryAgain, Unavailable, UsageEr
 from vault.events.credentials import OAuth, Token, WellKnown
 from vault.providers import driver
 from vault.providers.clients import Client, client, client_of, secrets_of
-from vault.providers.flows import SignedIn, login_flow, refresh_flow, revoke_flow
+from vault.providers.flows import SignedIn, discover, login_flow, refresh_flow, revoke_flow
 from vault.providers.flows.setup_token import found_in
 from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, Method, method
+from vault.providers.steps import Response, Send
 from vault.providers.tokens import Refreshed
-from vault.values import DAY, SystemClock
+from vault.values import DAY, Instant, SystemClock
 
 
 def found(world: World, how: Method = DISCOVERY, **given: str) -> SignedIn:
@@ -93,6 +95,17 @@ def test_metadata_that_is_not_trusted(world: World, metadata: dict[str, Any], wo
     with pytest.raises(InputError, match=words):
         found(world)
     assert world.authority.exchanges == []
+
+
+def test_a_server_elsewhere_may_not_lead_to_this_machine() -> None:
+    """A flow does no I/O: here it is driven by hand, with the answer of a server that wants a code sent to a local port."""
+    flow = discover("https://issuer.example")
+    asked = next(flow)
+    assert isinstance(asked, Send)
+    document = {"issuer": "https://issuer.example", "token_endpoint": "http://127.0.0.1:8080/token"}
+    answer = Response(host="issuer.example", status=200, at=Instant(0), body=json.dumps(document).encode())
+    with pytest.raises(InputError, match="not an https address"):
+        flow.send(answer)
 
 
 def test_a_server_without_a_browser_page_or_without_codes(world: World) -> None:
