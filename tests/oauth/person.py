@@ -1,9 +1,13 @@
-"""A person for tests: a browser that agrees at once, answers that were prepared, and a memory of all that was shown."""
+"""A person for tests: a browser that agrees at once, answers that were prepared, and a memory of all that was shown.
+
+As a program it is that browser: ``BROWSER="python -m tests.oauth.person %s"``.
+"""
 
 from __future__ import annotations
 
 import http.client
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
@@ -96,3 +100,7 @@ def fetch(url: str, headers: dict[str, str] | None = None, method: str = "GET") 
         return answer.status, answer.headers.get("Location", ""), answer.read().decode()
     finally:
         connection.close()
+
+
+if __name__ == "__main__":
+    Person().browse(sys.argv[1])

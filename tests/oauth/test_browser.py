@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.oauth.authority import Fault
+from tests.oauth.authority import Fault, challenge_of
 from tests.oauth.conftest import World
 from tests.oauth.person import Person
 from tests.oauth.server import query_of
@@ -32,6 +35,9 @@ def test_openai_in_a_browser(world: World) -> None:
     assert asked["originator"] == "codex_cli_rs"
     assert asked["redirect_uri"].startswith("http://localhost:145")
     assert len(asked["state"]) == 43
+    verifier = world.authority.bodies[-1]["code_verifier"]
+    assert challenge_of(verifier) == asked["code_challenge"]
+    assert not any(verifier in text for text in world.person.shown)
 
 
 def test_the_page_says_that_it_may_be_closed(world: World) -> None:
@@ -57,6 +63,27 @@ def test_a_pasted_text_without_a_code_is_asked_for_again(world: World) -> None:
     world.person = Person("code", lines=["http://127.0.0.1:1/oauth2callback?nothing=here"])
     world.sign_in("google", "browser", client_secret="fake-secret")
     assert any("holds no code" in text for text in world.person.shown)
+
+
+def test_the_browser_may_be_a_program(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the command line opens it: ``BROWSER`` names the program, and it brings the answer to the listener by itself."""
+    import webbrowser
+
+    monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.oauth.person %s")
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
+    world.person.browses = "nothing"
+    shown = world.person.open_browser
+    opened = []
+
+    def open_browser(url: str) -> bool:
+        opened.append(webbrowser.open(url))
+        return shown(url)
+
+    world.person.open_browser = open_browser  # type: ignore[method-assign]
+    assert isinstance(world.sign_in("google", "browser", client_secret="fake-secret").credential, OAuth)
+    assert opened == [True]
 
 
 def test_refused_by_the_person(world: World) -> None:

@@ -1,9 +1,8 @@
-"""Sign-ins that are not of the registry: by discovery, at a URL, with a setup token; and revoking."""
+"""Sign-ins that are not of the registry: by discovery and at a URL; and revoking."""
 
 from __future__ import annotations
 
 import json
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ from tests.oauth.authority import Fault
 from tests.oauth.conftest import World
 from tests.oauth.person import Person
 from vault.errors import InputError, SignInAgain, TryAgain, Unavailable, UsageError, VaultError
-from vault.events.credentials import OAuth, Token, WellKnown
+from vault.events.credentials import OAuth, WellKnown
 from vault.providers import driver
 from vault.providers.clients import Client, client, client_of, secrets_of
 from vault.providers.flows import SignedIn, discover, login_flow, refresh_flow, revoke_flow
-from vault.providers.flows.setup_token import found_in
 from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, Method, method
 from vault.providers.steps import Response, Send
 from vault.providers.tokens import Refreshed
-from vault.values import DAY, Instant, SystemClock
+from vault.values import Instant, SystemClock
 
 
 def found(world: World, how: Method = DISCOVERY, **given: str) -> SignedIn:
@@ -164,6 +162,13 @@ def test_a_url_sign_in(world: World) -> None:
     assert "CORP_TOKEN" in asked
 
 
+@pytest.mark.parametrize("name", ["GITLAB_TOKEN", "GIT_TOKEN", "LDAP_PASSWORD", "_x1"])
+def test_variables_that_a_token_may_go_into(world: World, name: str) -> None:
+    credential = at_url(world, {"auth": {"command": printing("fake-1"), "env": name}}).credential
+    assert isinstance(credential, WellKnown)
+    assert credential.env == name
+
+
 def test_a_url_sign_in_that_is_declined_runs_nothing(world: World, tmp_path: Path) -> None:
     world.person.agrees = False
     with pytest.raises(SignInAgain, match="was not run"):
@@ -185,6 +190,8 @@ def test_a_url_sign_in_that_is_declined_runs_nothing(world: World, tmp_path: Pat
         ({"auth": {"command": ["-c"], "env": "T"}}, "no program"),
         ({"auth": {"command": ["echo"], "env": "LD_PRELOAD"}}, "no variable"),
         ({"auth": {"command": ["echo"], "env": "PATH"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": "pythonpath"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": "GIT_SSH_COMMAND"}}, "no variable"),
         ({"auth": {"command": ["echo"], "env": "VAULT_KEY_FILE"}}, "no variable"),
         ({"auth": {"command": ["echo"], "env": "A=B"}}, "no variable"),
         ({"auth": {"command": ["echo"]}}, "no variable"),
@@ -231,86 +238,6 @@ def test_a_command_that_hangs_is_ended() -> None:
 
     with pytest.raises(TryAgain, match=r"not done within 0\.2 s"):
         run([sys.executable, "-c", "import threading; threading.Event().wait()"], seconds=0.2)
-
-
-def test_a_setup_token_that_is_pasted(world: World) -> None:
-    world.person = Person(answers=["sk-ant-oat01-fake-setup"], agrees=False)
-    signed = world.sign_in("anthropic", "setup-token")
-    assert signed.credential == Token(token="sk-ant-oat01-fake-setup", expires_at=world.clock.at + 365 * DAY)
-    assert any("only authorized for use with Claude Code" in note and "API key" in note for note in signed.notes)
-    assert any("ends earlier" in note for note in signed.notes)
-    assert any("only authorized for use with Claude Code" in text for text in world.person.shown)
-
-
-def test_an_api_key_is_not_a_setup_token(world: World) -> None:
-    world.person = Person(answers=["sk-ant-api-fake"], agrees=False)
-    error = world.fails(InputError, "anthropic", "setup-token")
-    assert "sk-ant-api-fake" not in str(error)
-
-
-def test_without_claude_the_token_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    world.person = Person(answers=["sk-ant-oat01-fake-setup"])
-    assert isinstance(world.sign_in("anthropic", "setup-token").credential, Token)
-    assert any("can't be run here" in text for text in world.person.shown)
-
-
-DRAWS = """
-import os, sys
-assert os.isatty(0) and os.isatty(1), "no terminal"
-name = input("code: ")
-token = "sk-ant-oat01-" + "fake-" * 12 + name
-sys.stdout.write("\\x1b[2J\\x1b[1;32mYour token:\\x1b[0m\\r\\n" + token + "\\x1b[K\\r\\n")
-"""
-
-SIGNS_IN = """
-import sys
-from tests.oauth.person import Person
-from vault.providers import driver
-from vault.providers.flows import Start, login_flow
-from vault.providers.methods import method
-from vault.values import SystemClock
-import os
-clock = SystemClock()
-flow = login_flow(method("anthropic", "setup-token"), Start(clock.now(), os.urandom))
-signed = driver.run(flow, Person(), clock=clock)
-open(sys.argv[1], "w").write(signed.credential.token)
-"""
-
-
-def test_claude_setup_token_is_run_on_a_terminal_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person at a real terminal; the program insists on one, asks something, and draws its token in colour."""
-    import pexpect
-
-    program = tmp_path / "bin" / "claude"
-    program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\n{DRAWS}")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    import os
-
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    result = tmp_path / "token"
-    child = pexpect.spawn(sys.executable, ["-c", SIGNS_IN, str(result)], timeout=30, cwd=str(Path(__file__).parents[2]))
-    child.expect("code: ")
-    child.send("person\n")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0, child.before
-    assert result.read_text() == "sk-ant-oat01-" + "fake-" * 12 + "person"
-
-
-@pytest.mark.parametrize(
-    ("drawn", "token"),
-    [
-        ("", ""),
-        ("\x1b[1mno token\x1b[0m", ""),
-        ("x sk-ant-oat01-fake_A-b y", "sk-ant-oat01-fake_A-b"),
-        ("sk-ant-oat01-fa\r\nsk-ant-oat01-fake-all\r\n", "sk-ant-oat01-fake-all"),
-        ("\x1b]0;title\x07sk-ant-oat01-\x1b[32mfake\x1b[0m", "sk-ant-oat01-fake"),
-    ],
-)
-def test_the_token_in_what_was_drawn(drawn: str, token: str) -> None:
-    assert found_in(drawn) == token
 
 
 REVOKES = {"openai-chatgpt": "json", "google-gemini-cli": "form", "anthropic-claude-ai": "json"}

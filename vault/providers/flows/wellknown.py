@@ -20,7 +20,8 @@ from vault.values import parse_secret
 PATH = "/.well-known/opencode"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _TAKEN = re.compile(
-    r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|NODE_OPTIONS|(LD|DYLD|PYTHON|PERL|RUBY|GIT|SSH|VAULT)_?.*", re.IGNORECASE
+    r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|NODE_OPTIONS|PYTHON.*|PERL5.*|RUBY(OPT|LIB)|(LD|DYLD|SSH|VAULT)_.*|GIT_(?!TOKEN).*",
+    re.IGNORECASE,
 )
 
 
