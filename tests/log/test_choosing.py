@@ -27,7 +27,15 @@ facts = st.builds(
     refresh_fingerprint=st.sampled_from(["", "r"]),
     expires_at=st.none() | MOMENTS,
 )
-candidates = st.builds(
+sound = st.builds(
+    Candidate,
+    profile=st.sampled_from(PROFILES),
+    owner=st.sampled_from(["child", "main"]),
+    facts=st.builds(CredentialFacts, kind=st.sampled_from(KINDS)),
+    health=st.builds(Health, cooldown_until=st.sampled_from([0, NOW + 1, NOW + 2, NOW + 50])),
+    last_used=st.integers(0, 3),
+)
+candidates = sound | st.builds(
     Candidate,
     profile=st.sampled_from(PROFILES),
     owner=st.sampled_from(["child", "main"]),
@@ -43,7 +51,7 @@ def _by_owner(found: list[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda c: c.owner)
 
 
-several = st.lists(candidates, max_size=8, unique_by=lambda c: (c.profile, c.owner)).map(_by_owner)
+several = st.lists(candidates, min_size=2, max_size=8, unique_by=lambda c: (c.profile, c.owner)).map(_by_owner)
 one_owner = st.lists(candidates.map(lambda c: replace(c, owner="main")), max_size=5, unique_by=lambda c: c.profile)
 variables = st.lists(st.sampled_from(["OPENAI_API_KEY", "FAKE_KEY"]), unique=True)
 sources = st.permutations(SOURCES).flatmap(lambda s: st.integers(0, 3).map(lambda n: tuple(s[:n])))
@@ -270,6 +278,21 @@ def test_profiles_take_turns(count: int, kind: str) -> None:
 )
 def test_why_a_profile_cannot_be_used(candidate: Candidate, code: str, until: int | None) -> None:
     assert trouble(candidate, "openai", NOW) == (code, until)
+
+
+@pytest.mark.parametrize("order", [None, ["openai:a", "openai:b", "openai:c", "openai:d"]])
+def test_those_cooling_down_come_last_the_soonest_end_first(order: list[str] | None) -> None:
+    waits = {"openai:a": NOW + 50, "openai:b": NOW + 2, "openai:c": NOW, "openai:d": NOW + 9}
+    found = [
+        Candidate(p, "main", CredentialFacts(kind="token"), health=Health(cooldown_until=w)) for p, w in waits.items()
+    ]
+    decision = ask(found, order=order)
+    assert [(c.what, c.code, c.until) for c in decision.considered] == [
+        ("openai:c", "chosen", None),
+        ("openai:b", "cooling_down", NOW + 2),
+        ("openai:d", "cooling_down", NOW + 9),
+        ("openai:a", "cooling_down", NOW + 50),
+    ]
 
 
 def test_the_nearest_owner_hides_the_others() -> None:

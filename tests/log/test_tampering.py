@@ -17,10 +17,14 @@ from hypothesis import strategies as st
 
 import vault.log.chain_pass
 from tests.log.damage import COLUMNS, flip, loosen, swap
-from tests.log.samples import any_session, login
-from tests.support import Files, make_files, tampering
+from tests.log.samples import any_session, issue, login
+from tests.support import ACTOR, Files, make_files, tampering
+from vault.context import Context
 from vault.errors import IntegrityError, VaultError
+from vault.events.codec import Codec
+from vault.events.types import LogVerified
 from vault.log.guards import TABLES
+from vault.log.records import Row
 from vault.model.streams import profile_stream, rotation_stream
 from vault.projections.replay import rebuild
 from vault.projections.verify import verify
@@ -303,6 +307,61 @@ def test_a_credential_given_to_another_vault(whole: Files, tmp_path: Path) -> No
             connection.execute("INSERT INTO profile_keys SELECT * FROM other.profile_keys")
         assert first_bad(files) == (80, 4)
         refuses_to_read(files, 4)
+
+
+def test_two_branches_of_one_log_spliced(whole: Files) -> None:
+    """Each record is genuine, and whole by itself; together they are no log."""
+    with copied(whole) as left, copied(whole) as right:
+        for files in (left, right):
+            with files.open() as context:
+                for draft in (issue("main", "openai:a"), login("main", "openai:b", "fake"), issue("main", "openai:a")):
+                    context.store.append([draft], context.cause())
+        with tampering(left.database) as connection:
+            connection.execute("ATTACH ? AS other", (str(right.database),))
+            connection.execute("DELETE FROM events WHERE position > 14")
+            connection.execute("INSERT INTO events SELECT * FROM other.events WHERE position > 14")
+        assert first_bad(left) == (80, 15)
+        with left.open_unchecked() as context:
+            assert [r.position for r in context.store.read(range(1, 16))] == list(range(1, 16))
+            lagging = context.database.connection.execute(
+                "SELECT position, mac FROM events WHERE position = 13"
+            ).fetchone()
+            context.anchor.replace(*lagging)
+            context.store.check_anchor()
+            assert context.store.rollback is not None
+            assert context.anchor.read() == lagging
+
+
+# -- what a vault with a defect could have written
+
+
+def _defect(context: Context, stream: str, named: str, version: int, at: int) -> None:
+    """Append a record that is sealed and chained well, and says something that can't be."""
+    sealing, codec = context.store.sealing, Codec()
+    (position, previous, _) = context.store.head()
+    header = codec.encode(LogVerified(events=1), at=at, stream=named, actor=ACTOR, command="~0")
+    identity, epoch = sealing.stream_id(stream), sealing.keys.current.epoch
+    sealed = sealing.seal_header(header, identity, version, position + 1, epoch)
+    row = Row(position + 1, identity, version, epoch, sealed, None, b"", previous)
+    row = row._replace(mac=sealing.mac(row, previous))
+    context.database.connection.execute("INSERT INTO events VALUES (?,?,?,?,?,?,?,?)", row)
+
+
+@pytest.mark.parametrize(
+    ("named", "version", "at", "what"),
+    [
+        ("vault", 4, 0, "version 4 in its stream where 3 is due"),
+        ("agents", 3, 0, "in another stream"),
+        ("vault", 3, -1, "recorded before the one before it"),
+    ],
+)
+def test_what_a_faulty_vault_wrote(named: str, version: int, at: int, what: str, whole: Files) -> None:
+    with copied(whole) as files:
+        with files.open_unchecked() as context:
+            _defect(context, "vault", named, version, context.store.head().at + at)
+        with files.open_unchecked() as context, pytest.raises(IntegrityError, match=what) as caught:
+            verify(context.store, context.projections)
+        assert caught.value.position == 13
 
 
 # -- a log so long that a second process checks its chain

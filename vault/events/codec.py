@@ -42,8 +42,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: msgspec.Raw
 
 
-_encoder = msgspec.json.Encoder()
-_envelope: msgspec.json.Decoder[Envelope] = msgspec.json.Decoder(Envelope)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Envelope).decode
 
 
 class Codec:
@@ -55,26 +55,26 @@ class Codec:
         upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
     ) -> None:
         self._types = dict(types)
-        self._decoders = {name: msgspec.json.Decoder(cls) for name, cls in types.items()}
-        self._schemas = {name: cls.SCHEMA for name, cls in types.items()}
+        self._known = {name: (cls.SCHEMA, msgspec.json.Decoder(cls).decode) for name, cls in types.items()}
         self._upcasters = upcasters
 
     def encode(self, event: Event, **envelope: Any) -> bytes:
         """The header bytes of an event. ``envelope`` holds the Envelope's fields but type, schema and facts."""
         if isinstance(event, UnknownEvent):
             raise IntegrityError("an event of an unknown type can't be appended")
-        facts = msgspec.Raw(_encoder.encode(event))
-        return _encoder.encode(Envelope(type=event.TYPE, schema=event.SCHEMA, facts=facts, **envelope))
+        facts = msgspec.Raw(_encode(event))
+        return _encode(Envelope(type=event.TYPE, schema=event.SCHEMA, facts=facts, **envelope))
 
     def decode(self, header: bytes) -> tuple[Envelope, Event]:
         """The envelope and the event of header bytes. Raises IntegrityError; unknown types become UnknownEvent."""
         try:
-            envelope = _envelope.decode(header)
-            current = self._schemas.get(envelope.type)
-            if current is None or envelope.schema > current:
+            envelope = _decode(header)
+            known = self._known.get(envelope.type)
+            if known is None or envelope.schema > known[0]:
                 return envelope, UnknownEvent(type=envelope.type, schema=envelope.schema)
+            current, decode = known
             if envelope.schema == current:
-                return envelope, self._decoders[envelope.type].decode(envelope.facts)
+                return envelope, decode(envelope.facts)
             facts = upcast(
                 envelope.type, envelope.schema, msgspec.json.decode(envelope.facts), current, self._upcasters
             )

@@ -38,6 +38,7 @@ class Anchor:
         self.path = path
         self._vault_id = vault_id
         self._mac = Mac(key)
+        self._written: dict[bytes, Mark] = {}
         self._fd = -1
         self.damaged = False
 
@@ -62,12 +63,16 @@ class Anchor:
             self._open()
             first, second = self._marks(os.pread(self._fd, 2 * SIZE, 0))
             place = SIZE if first and (second is None or second < first) else 0
-            os.pwrite(self._fd, body + self._tag(body), place)
+            record = body + self._tag(body)
+            os.pwrite(self._fd, record, place)
         except OSError as error:
             raise StorageError(
                 f"the head anchor can't be written: {error.strerror} ({self.path})",
                 hint="what was asked is done; make the state folder writable",
             ) from None
+        self._written[record] = Mark(position, mac)
+        if len(self._written) > 2:
+            del self._written[next(iter(self._written))]
 
     def replace(self, position: int, mac: bytes) -> None:
         """Forget what the anchor said and record a head: only after a person accepted it."""
@@ -96,6 +101,8 @@ class Anchor:
         return self._mac.digest(pae(b"vault/anchor/v1", body))
 
     def _parse(self, record: bytes) -> Mark | None:
+        if record in self._written:
+            return self._written[record]
         body, tag = record[:-32], record[-32:]
         if len(record) != SIZE or not body.startswith(MAGIC + self._vault_id):
             return None

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from vault.errors import StorageError, TryAgain
@@ -29,18 +28,25 @@ class FileLock:
         self._fd = -1
         self._threads = threading.Lock()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Hold the lock. Raises TryAgain after the time limit (seconds), StorageError when the file can't be opened."""
+        return _Held(self)
+
+    def take(self) -> None:
+        """Take the lock; ``give`` must follow. Raises as ``held`` does."""
         if not self._threads.acquire(timeout=self._timeout):
             raise TryAgain("another thread has been writing to the vault for too long", hint="try again")
         try:
             self._acquire()
-            try:
-                yield
-            finally:
-                if fcntl is not None:
-                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def give(self) -> None:
+        """Give the lock back."""
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
         finally:
             self._threads.release()
 
@@ -92,3 +98,18 @@ class FileLock:
             f"another process has been writing to the vault for more than {self._timeout:.0f} seconds",
             hint="try again",
         )
+
+
+class _Held(AbstractContextManager[None]):
+    """A lock, held. Not a generator: every append goes through here."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.take()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.give()

@@ -166,8 +166,8 @@ class EventStore:
             message = encode_credential(draft.credential)
             payload = sealing.seal_credential(message, key, key_id, stream, version, position, epoch)
         sealed = sealing.seal_header(header, stream, version, position, epoch)
-        row = Row(position, stream, version, epoch, sealed, payload, b"", prev_mac)
-        return row._replace(mac=sealing.mac(row, prev_mac))
+        mac = sealing.mac((position, stream, version, epoch, sealed, payload, b"", prev_mac), prev_mac)
+        return Row(position, stream, version, epoch, sealed, payload, mac, prev_mac)
 
     def _repeat(self, earlier: tuple[int, int], drafts: Sequence[Draft], command: str) -> list[Recorded]:
         recorded = list(self.read(range(earlier[0], earlier[1] + 1)))

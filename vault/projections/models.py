@@ -6,8 +6,7 @@ One stream ↔ one row. The three models cover profile, rotation and agents stre
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,8 +20,7 @@ State = ProfileState | RotationState | AgentsState
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class ReadModel:
+class ReadModel(NamedTuple):
     """A read model. ``version`` rises when ``evolve`` or the state's shape changes: then the model is rebuilt on opening."""
 
     name: str

@@ -13,7 +13,6 @@ from vault.model.profile import ProfileState
 from vault.model.rotation import RotationState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.projections.engine import Projections
-from vault.projections.replay import Replay
 
 
 class Queries:
@@ -75,6 +74,8 @@ class PastQueries(Queries):
     """Answers from a replay that stops at a position."""
 
     def __init__(self, store: EventStore, projections: Projections, position: int) -> None:
+        from vault.projections.replay import Replay
+
         super().__init__(store, projections)
         replay = Replay(store.sealing, projections)
         for record in store.scan(1, position):

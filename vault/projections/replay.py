@@ -61,17 +61,16 @@ class Differences:
         return bool(self.rows)
 
 
-@dataclass(slots=True)
 class Track:
     """One stream, as far as it was replayed."""
 
-    name: str
-    model: ReadModel | None
-    agent: str
-    rest: str
-    state: State | None = None
-    position: int = 0
-    version: int = 0
+    __slots__ = ("agent", "model", "name", "position", "rest", "state")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.model, self.agent, self.rest = model_of(name)
+        self.state: State | None = None
+        self.position = 0
 
 
 class Replay:
@@ -98,13 +97,13 @@ class Replay:
             track = self._follow(item)
         if (model := track.model) is not None:
             track.state = model.evolve(track.state, item, track.agent, track.rest)
-        track.position, track.version = item.position, item.version
+        track.position = item.position
 
     def _follow(self, item: Recorded) -> Track:
         name = item.envelope.stream
         if self._sealing.stream_id(name) != item.stream_id:
             raise bad_record(item.position, "is in another stream than it says")
-        track = self.tracks[item.stream_id] = Track(name, *model_of(name))
+        track = self.tracks[item.stream_id] = Track(name)
         return track
 
     def take(self, item: Recorded) -> list[history.IndexRow]:
