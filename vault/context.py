@@ -11,7 +11,7 @@ from typing import Any
 
 from vault.crypto.keys import KEY, VaultKeys, WrappedEpoch, new_epoch
 from vault.crypto.keyslots import Slot
-from vault.errors import Conflict, IntegrityError, NotReady, WrongExpectedVersion
+from vault.errors import Conflict, IntegrityError, NewerVersion, NotReady, WrongExpectedVersion
 from vault.events.codec import Actor
 from vault.events.types import VaultCreated
 from vault.log.anchor import Anchor
@@ -198,6 +198,8 @@ def read_slots(database: Database) -> tuple[bytes, list[Slot], list[WrappedEpoch
         epochs = connection.execute("SELECT epoch, audit, secret FROM epochs ORDER BY epoch")
         if found is None or len(found[0]) != 16:
             raise IntegrityError(f"{database.path} has no vault id", hint="restore the file from a backup")
+        if found[1] > FORMAT:
+            raise NewerVersion(f"{database.path} has the format {found[1]} of a newer vault", hint="upgrade agent-vault")
         return found[0], [Slot(*row) for row in slots], [WrappedEpoch(*row) for row in epochs]
 
 

@@ -115,13 +115,21 @@ def test_order_as_json(shell: Shell) -> None:
         "schema": "vault.order/1",
         "order": ["anthropic:b"],
         "agent": "main",
+        "provider": "anthropic",
         "position": 6,
         "changed": True,
     }
     assert shell.json("order", "get", *order)["set_by"] == "main"
     assert shell.json("history", "-n", "1")["events"][0]["reason"] == "cheaper"
     told = shell.json("order", "clear", *order)
-    assert told == {"schema": "vault.order/1", "order": None, "agent": "main", "position": 7, "changed": True}
+    assert told == {
+        "schema": "vault.order/1",
+        "order": None,
+        "agent": "main",
+        "provider": "anthropic",
+        "position": 7,
+        "changed": True,
+    }
 
 
 def test_an_order_that_is_so_already_appends_nothing(shell: Shell) -> None:

@@ -1,10 +1,24 @@
-"""Ways to change a stored value as somebody without keys could."""
+"""Ways to change a vault as somebody without keys could, and what must come of it."""
 
 from __future__ import annotations
 
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+from hypothesis import strategies as st
+
+from tests.support import Files
+from vault.errors import IntegrityError, VaultError
+from vault.projections.verify import verify
+
+LAST = 12
+BYTES = st.integers(0, 4096)
+MASKS = st.integers(1, 255)
 COLUMNS = ("position", "stream", "version", "epoch", "header", "payload", "mac", "prev_mac")
 
 
@@ -53,3 +67,35 @@ def loosen(connection: sqlite3.Connection, table: str, strict: bool) -> None:
     connection.execute(f"INSERT INTO loose SELECT * FROM {table}")
     connection.execute(f"DROP TABLE {table}")
     connection.execute(f"ALTER TABLE loose RENAME TO {table}")
+
+
+@contextmanager
+def copied(whole: Files) -> Iterator[Files]:
+    """A copy to damage."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield whole.copy(Path(folder))
+
+
+def first_bad(files: Files) -> tuple[int, int | None]:
+    """Verify a damaged vault: the exit status and the position that it names."""
+    with files.open_unchecked() as context:
+        with pytest.raises(IntegrityError) as caught:
+            verify(context.store, context.projections)
+        assert caught.value.hint
+        return caught.value.exit_status, caught.value.position
+
+
+def refuses_to_read(files: Files, position: int) -> None:
+    """Reading the record, or the credential in it, is refused with its position."""
+    with files.open_unchecked() as context:
+        for read in (lambda: list(context.store.read([position])), lambda: context.store.credential(position)):
+            with pytest.raises(IntegrityError) as caught:
+                read()
+            assert (caught.value.exit_status, caught.value.position) == (80, position)
+
+
+def refuses_to_work(files: Files) -> None:
+    """The vault doesn't open, or opens read-only, or finds it out when it verifies."""
+    with pytest.raises(VaultError) as caught, files.open() as context:
+        verify(context.store, context.projections)
+    assert caught.value.exit_status in (80, 81)

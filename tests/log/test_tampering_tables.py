@@ -10,9 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.log.damage import flip
+from tests.log.damage import BYTES, MASKS, copied, first_bad, flip
 from tests.log.samples import login, order
-from tests.log.test_tampering import BYTES, MASKS, copied, first_bad, whole
 from tests.support import KEY, Files, tampering
 from vault.context import Context, read_slots
 from vault.crypto.keyslots import open_slot
@@ -20,8 +19,6 @@ from vault.errors import IntegrityError, VaultError, WrongKey
 from vault.log.database import Database
 from vault.projections.replay import rebuild
 from vault.projections.verify import verify
-
-assert whole
 
 DERIVED = {
     "read_models": ("model", "key", "agent", "provider", "position", "state"),

@@ -20,9 +20,8 @@ from tests.vectors.primitives import CHEAP, SECRETS
 from vault.context import Places, create_context, open_context
 from vault.crypto.keys import VaultKeys, WrappedEpoch, new_epoch
 from vault.crypto.keyslots import KEY_FILE, Slot, make_slot, open_slot
-from vault.log.records import Row
+from vault.log.records import COLUMNS, Row
 from vault.log.sealing import Sealing
-from vault.log.store import COLUMNS
 from vault.unlock import Ways
 
 

@@ -95,7 +95,7 @@ app = typer.Typer(
 
 def _follow_settings() -> None:
     """Let the catalogue use what was fetched, where the settings allow it. Reads nothing yet."""
-    from vault.cli.settings_file import follow_settings
+    from vault.cli.session import follow_settings
 
     follow_settings(os.environ)
 

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vault.cli import output
-from vault.cli.session import AgentOption, JsonOption, agent_id, complete_provider, opened, places
-from vault.cli.settings_file import follow_settings, switch
+from vault.cli.session import (
+    AgentOption,
+    JsonOption,
+    agent_id,
+    complete_provider,
+    follow_settings,
+    opened,
+    places,
+)
+from vault.cli.settings_file import switch
 from vault.errors import NotReady, UsageError, VaultError
 from vault.settings import Settings, read_settings
 from vault.values import AgentId, ProfileId, ProviderId, provider_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +54,24 @@ ProviderOption = Annotated[
 ProfileArgument = Annotated[
     str, typer.Argument(metavar="PROFILE", help="provider:name", autocompletion=complete_profile)
 ]
+
+
+def follow_settings(environ: Mapping[str, str]) -> None:
+    """Let the catalogue use what ``vault provider update`` fetched, unless ``provider.auto_update`` is false.
+
+    The settings are read when the catalogue is first needed. Where they can't be read only the embedded catalogue is used.
+    """
+    from vault.errors import VaultError
+    from vault.providers import catalogue
+    from vault.settings import read_settings
+
+    def allowed() -> bool:
+        try:
+            return read_settings(environ).auto_update
+        except VaultError:
+            return False
+
+    catalogue.use_fetched(allowed)
 
 
 def agent_id(text: str) -> AgentId:

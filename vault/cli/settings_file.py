@@ -12,26 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vault.errors import StorageError, VaultError
-from vault.settings import parse_settings, read_settings, settings_path
+from vault.errors import StorageError
+from vault.settings import parse_settings, settings_path
 
 LOCK_SECONDS = 10.0
-
-
-def follow_settings(environ: Mapping[str, str]) -> None:
-    """Let the catalogue use what ``vault provider update`` fetched, unless ``provider.auto_update`` is false.
-
-    The settings are read when the catalogue is first needed. Where they can't be read only the embedded catalogue is used.
-    """
-    from vault.providers import catalogue
-
-    def allowed() -> bool:
-        try:
-            return read_settings(environ).auto_update
-        except VaultError:
-            return False
-
-    catalogue.use_fetched(allowed)
 
 
 def switch(provider: str, environ: Mapping[str, str], *, on: bool) -> tuple[Path, bool]:

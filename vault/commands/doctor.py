@@ -106,8 +106,8 @@ def examine_vault(context: Context) -> list[Check]:
 
 
 def _lives(context: Context) -> list[Check]:
-    """Credentials that ended or end soon, refreshes without an outcome, refresh tokens under two owners."""
-    from vault.commands.status import EXPIRED, EXPIRING, MISSING, NEEDS_SIGN_IN, UNCERTAIN, status
+    """Credentials that would be used and end soon, refreshes without an outcome, refresh tokens under two owners."""
+    from vault.commands.status import EXPIRING, NEEDS_SIGN_IN, UNCERTAIN, status
 
     checks: list[Check] = []
     owners: dict[str, list[str]] = {}
@@ -120,7 +120,7 @@ def _lives(context: Context) -> list[Check]:
                 text = f"a refresh of {state.profile} of {name} has no outcome"
                 checks.append(Check("refresh", FINDING, text, f"vault refresh {state.profile}"))
         for found in status(context, agent):
-            if found.state in (EXPIRED, EXPIRING, MISSING, NEEDS_SIGN_IN, UNCERTAIN):
+            if found.chosen and found.state in (EXPIRING, NEEDS_SIGN_IN, UNCERTAIN):
                 text = f"{found.provider} for agent {name}: {found.text}"
                 checks.append(Check("credentials", FINDING, text, found.hint))
     for holders in owners.values():
