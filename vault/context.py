@@ -199,7 +199,9 @@ def read_slots(database: Database) -> tuple[bytes, list[Slot], list[WrappedEpoch
         if found is None or len(found[0]) != 16:
             raise IntegrityError(f"{database.path} has no vault id", hint="restore the file from a backup")
         if found[1] > FORMAT:
-            raise NewerVersion(f"{database.path} has the format {found[1]} of a newer vault", hint="upgrade agent-vault")
+            raise NewerVersion(
+                f"{database.path} has the format {found[1]} of a newer vault", hint="upgrade agent-vault"
+            )
         return found[0], [Slot(*row) for row in slots], [WrappedEpoch(*row) for row in epochs]
 
 

@@ -52,24 +52,25 @@ def test_openclaw_wrote_what_is_read(openclaw_tool: Tool, openclaw_store: Path) 
     assert snapshot(openclaw_store) == before
     assert findings.agents == [("helper", "main")]
     found = by_profile(findings)
-    assert found["together:work"].credential == ApiKey(key="fake-key-together-1")
-    assert found["together:home"].credential == ApiKey(key="fake-key-together-2")
+    assert found["togetherai:work"].credential == ApiKey(key="fake-key-together-1")
+    assert found["togetherai:home"].credential == ApiKey(key="fake-key-together-2")
     assert found["lab:default"].credential == ApiKey(key="fake-key-lab-1")
     token = found["lab:manual"].credential
     assert isinstance(token, Token)
     assert token.token == "fake-token-lab-1"
     helper = by_profile(findings, "helper")
     assert {name: entry.credential for name, entry in helper.items()} == {"lab:helper": ApiKey(key="fake-key-helper-1")}
-    assert orders(findings)["main", "together"] == ("together:home", "together:work")
+    assert orders(findings)["main", "togetherai"] == ("togetherai:home", "togetherai:work")
     for agent, mine in (("main", found), ("helper", found | helper)):
         told = json.loads(openclaw_tool("models", "auth", "list", "--agent", agent, "--json"))["profiles"]
-        assert {profile["id"]: profile["type"] for profile in told} == {
+        assert {profile["id"].replace("together:", "togetherai:"): profile["type"] for profile in told} == {
             name: entry.credential.kind for name, entry in mine.items()
         }
         (expires,) = (profile["expiresAt"] for profile in told if profile["id"] == "lab:manual")
         assert format_instant(token.expires_at or 0) == expires.partition(".")[0] + "Z"
     words = ("models", "auth", "order", "get", "--agent", "main", "--provider", "together", "--json")
-    assert json.loads(openclaw_tool(*words))["order"] == list(orders(findings)["main", "together"])
+    theirs = [name.replace("together:", "togetherai:") for name in json.loads(openclaw_tool(*words))["order"]]
+    assert theirs == list(orders(findings)["main", "togetherai"])
 
 
 def test_openclaws_usage_is_read(openclaw: Callable[[str], Tool]) -> None:

@@ -18,6 +18,7 @@ from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, To
 from vault.events.types import Health
 from vault.interop.entries import FENCE, instant_of, metadata_of, texts_of, type_of, usable_secret
 from vault.model.health import FAILURES
+from vault.providers.aliases import canonical
 from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_provider, profile_id
 
 _ALIASES = {"openai-codex": "openai", "codex": "openai", "codex-cli": "openai", "claude-cli": "anthropic"}
@@ -57,28 +58,34 @@ def provider_of_entry(entry: Mapping[str, Any]) -> ProviderId:
 
 def canonical_provider(name: str) -> ProviderId:
     """A provider id, OpenClaw's old names turned into today's. Raises InputError."""
-    lowered = name.strip().lower()
-    return parse_provider(_ALIASES.get(lowered, lowered))
+    return parse_provider(_today(name))
 
 
 def profile_name(name: str, provider: ProviderId) -> ProfileId:
     """The profile id here for an id there. An id that doesn't start with its provider becomes the name whole."""
     prefix, colon, rest = name.strip().partition(":")
-    lowered = prefix.strip().lower()
-    text = rest if colon and _ALIASES.get(lowered, lowered) == provider else name.replace(":", "-")
+    text = rest if colon and _today(prefix) == provider else name.replace(":", "-")
     text = "-".join(text.split()).lstrip("-:")[:128]
     return profile_id(provider, text or DEFAULT_NAME)
 
 
 def is_old_name(name: str) -> bool:
     """Whether an id starts with an old name of a provider."""
-    return name.partition(":")[0].strip().lower() in _ALIASES
+    prefix = name.partition(":")[0].strip().lower()
+    return _today(prefix) != prefix
+
+
+def _today(name: str) -> str:
+    """The id the catalogue has for a name: OpenClaw's own old names, and those that other tools have."""
+    lowered = name.strip().lower()
+    return _ALIASES.get(lowered) or canonical(lowered) or lowered
 
 
 def next_free(name: str, profile: ProfileId, taken: set[ProfileId]) -> ProfileId:
     """A profile id for an old id whose own is taken, as OpenClaw's doctor makes it: ``openai:chatgpt-NAME``."""
     provider, _, rest = profile.partition(":")
-    kind = "chatgpt" if name.partition(":")[0].strip().lower() == _CODEX else "cli"
+    old = name.partition(":")[0].strip().lower()
+    kind = "chatgpt" if old == _CODEX else "cli" if old in _ALIASES else old
     made, number = f"{kind}-{rest}"[:120], 1
     while (free := ProfileId(f"{provider}:{made}" if number == 1 else f"{provider}:{made}-{number}")) in taken:
         number += 1
