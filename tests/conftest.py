@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import settings
 
 from tests.support import Canary
+
+# A run that was started in the background ignores Ctrl-C, and its children would too; what it does is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("person", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
