@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vault import __version__
 from vault.errors import Defect, InputError, StorageError, UsageError, VaultError
+from vault.version import __version__
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault import __version__
 from vault.context import Context, Places, read_slots
 from vault.crypto.keyslots import KEY_FILE, KEYRING, RECOVERY, check_parameters
 from vault.errors import IntegrityError, VaultError
@@ -20,6 +19,7 @@ from vault.projections.queries import View
 from vault.providers import catalogue
 from vault.unlock import key_file_mode_warning, keyring_backend, read_places
 from vault.values import HOUR, AgentId, ProviderId, format_instant
+from vault.version import __version__
 
 OK, FINDING = "ok", "finding"
 

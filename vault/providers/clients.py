@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from vault import __version__
 from vault.errors import InputError, NotFound, NotReady
 from vault.events.credentials import AnyCredential, OAuth
 from vault.providers.tokens import Rules
 from vault.values import MINUTE, SECOND
+from vault.version import __version__
 
 ENDPOINTS = "VAULT_OAUTH_ENDPOINTS"
 CUSTOM = "custom"

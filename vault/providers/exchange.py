@@ -15,11 +15,11 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vault import __version__
 from vault.providers.clients import is_loopback
 from vault.providers.steps import NoAnswer, Request, Response
 from vault.providers.tokens import LONGEST_RETRY_AFTER
 from vault.values import SECOND, Clock, Instant
+from vault.version import __version__
 
 if TYPE_CHECKING:
     import httpx

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from vault import __version__
 from vault.errors import InputError, TryAgain
 from vault.values import Secret
+from vault.version import __version__
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
