@@ -247,13 +247,21 @@ class Commands(RuleBasedStateMachine):
     def unpin(self, agent: AgentId, provider: ProviderId) -> None:
         self.same(lambda m: m.unpin(agent, provider, self.now), lambda c: rotation.unpin(c, agent, provider).position)
 
-    @rule(agent=agent_names, profile=profiles, failure=st.sampled_from(FAILURES), reset=st.one_of(st.none(), lengths))
-    def report_a_failure(self, agent: AgentId, profile: ProfileId, failure: str, reset: int | None) -> None:
+    @rule(
+        agent=agent_names,
+        profile=profiles,
+        failure=st.sampled_from(FAILURES),
+        reset=st.one_of(st.none(), lengths),
+        times=st.integers(1, 4),
+    )
+    def report_failures(self, agent: AgentId, profile: ProfileId, failure: str, reset: int | None, times: int) -> None:
         until = None if reset is None else self.now + reset
-        self.same(
-            lambda m: m.fail(agent, profile, failure, until, self.now),
-            lambda c: rotation.report(c, agent, profile, "failure", failure=failure, until=until)[0].position,
-        )
+        for _ in range(times):
+            self.same(
+                lambda m: m.fail(agent, profile, failure, until, self.now),
+                lambda c: rotation.report(c, agent, profile, "failure", failure=failure, until=until)[0].position,
+            )
+            self.the_list_is_the_models()
 
     @rule(agent=agent_names, profile=profiles)
     def report_a_success(self, agent: AgentId, profile: ProfileId) -> None:
