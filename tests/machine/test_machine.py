@@ -105,6 +105,15 @@ class Commands(RuleBasedStateMachine):
         self.number += 1
         return f"fake-key-{self.number}"
 
+    def some(self, data: st.DataObject) -> tuple[AgentId, ProfileId]:
+        """An agent and a profile: mostly such as there were already."""
+        anything = st.tuples(agent_names, profiles)
+        before = sorted(self.model.changes)
+        agent, profile = data.draw(
+            st.one_of(st.sampled_from(before), st.sampled_from(before), anything) if before else anything
+        )
+        return AgentId(agent), ProfileId(profile)
+
     # -- whose turn, and what time it is
 
     @rule(which=st.integers(0, 1))
@@ -131,8 +140,9 @@ class Commands(RuleBasedStateMachine):
 
     # -- credentials
 
-    @rule(agent=agent_names, profile=profiles, lasts=st.one_of(st.none(), lengths), token=st.booleans())
-    def log_in_one(self, agent: AgentId, profile: ProfileId, lasts: int | None, token: bool) -> None:
+    @rule(data=st.data(), lasts=st.one_of(st.none(), lengths), token=st.booleans())
+    def log_in_one(self, data: st.DataObject, lasts: int | None, token: bool) -> None:
+        agent, profile = self.some(data)
         self.log_in(agent, profile, lasts, token)
 
     def log_in(self, agent: AgentId, profile: ProfileId, lasts: int | None, token: bool) -> None:
@@ -147,8 +157,10 @@ class Commands(RuleBasedStateMachine):
         position = self.same(lambda m: m.login(agent, profile, kind, secret, expires, now), act)
         self.done.append((act, position))
 
-    @rule(agent=agent_names, profile=profiles)
-    def log_out(self, agent: AgentId, profile: ProfileId) -> None:
+    @rule(data=st.data())
+    def log_out(self, data: st.DataObject) -> None:
+        agent, profile = self.some(data)
+
         command = f"logout-{self.model.position}"
 
         def act(context: Context) -> int:
@@ -158,16 +170,19 @@ class Commands(RuleBasedStateMachine):
         if position:
             self.done.append((act, position))
 
-    @rule(agent=agent_names, profile=profiles)
-    def restore_the_previous(self, agent: AgentId, profile: ProfileId) -> None:
-        command = f"restore-{self.model.position}"
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def restore_the_previous(self, data: st.DataObject, times: int) -> None:
+        agent, profile = self.some(data)
+        for _ in range(times):
+            command = f"restore-{self.model.position}"
 
-        def act(context: Context) -> int | None:
-            return restore.restore(context, agent, profile, command=command).position
+            def act(context: Context, command: str = command) -> int | None:
+                return restore.restore(context, agent, profile, command=command).position
 
-        position = self.same(lambda m: m.restore(agent, profile, m.earlier(agent, profile), self.now), act)
-        if position:
-            self.done.append((act, position))
+            position = self.same(lambda m: m.restore(agent, profile, m.earlier(agent, profile), self.now), act)
+            if position:
+                self.done.append((act, position))
+            self.the_list_is_the_models()
 
     @precondition(lambda self: self.model.changes)
     @rule(data=st.data())
@@ -239,8 +254,10 @@ class Commands(RuleBasedStateMachine):
             lambda c: rotation.restore_order(c, agent, provider, position=position)[0].position,
         )
 
-    @rule(agent=agent_names, profile=profiles)
-    def pin(self, agent: AgentId, profile: ProfileId) -> None:
+    @rule(data=st.data())
+    def pin(self, data: st.DataObject) -> None:
+        agent, profile = self.some(data)
+
         self.same(lambda m: m.set_pin(agent, profile, self.now), lambda c: rotation.pin(c, agent, profile).position)
 
     @rule(agent=agent_names, provider=providers)
@@ -248,13 +265,13 @@ class Commands(RuleBasedStateMachine):
         self.same(lambda m: m.unpin(agent, provider, self.now), lambda c: rotation.unpin(c, agent, provider).position)
 
     @rule(
-        agent=agent_names,
-        profile=profiles,
+        data=st.data(),
         failure=st.sampled_from(FAILURES),
         reset=st.one_of(st.none(), lengths),
         times=st.integers(1, 4),
     )
-    def report_failures(self, agent: AgentId, profile: ProfileId, failure: str, reset: int | None, times: int) -> None:
+    def report_failures(self, data: st.DataObject, failure: str, reset: int | None, times: int) -> None:
+        agent, profile = self.some(data)
         until = None if reset is None else self.now + reset
         for _ in range(times):
             self.same(
@@ -263,15 +280,19 @@ class Commands(RuleBasedStateMachine):
             )
             self.the_list_is_the_models()
 
-    @rule(agent=agent_names, profile=profiles)
-    def report_a_success(self, agent: AgentId, profile: ProfileId) -> None:
+    @rule(data=st.data())
+    def report_a_success(self, data: st.DataObject) -> None:
+        agent, profile = self.some(data)
+
         self.same(
             lambda m: m.succeed(agent, profile, self.now),
             lambda c: rotation.report(c, agent, profile, "success")[0].position,
         )
 
-    @rule(agent=agent_names, profile=profiles)
-    def clear_health(self, agent: AgentId, profile: ProfileId) -> None:
+    @rule(data=st.data())
+    def clear_health(self, data: st.DataObject) -> None:
+        agent, profile = self.some(data)
+
         self.same(
             lambda m: m.clear(agent, profile, self.now), lambda c: rotation.clear_health(c, agent, profile).position
         )
@@ -292,8 +313,10 @@ class Commands(RuleBasedStateMachine):
 
         self.same(expected, actual)
 
-    @rule(agent=agent_names, profile=profiles)
-    def hand_out_by_name(self, agent: AgentId, profile: ProfileId) -> None:
+    @rule(data=st.data())
+    def hand_out_by_name(self, data: st.DataObject) -> None:
+        agent, profile = self.some(data)
+
         def expected(model: Model) -> tuple[str, int]:
             held = model.held(model.visible(agent)[profile], profile)
             assert held is not None
