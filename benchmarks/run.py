@@ -6,6 +6,9 @@ A missed goal is shown and is no failure; the exit status is 0 unless something 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+import sqlite3
 import sys
 import tempfile
 import time
@@ -15,7 +18,7 @@ from parts import Row, Sizes, appends, histories, replays, starts
 
 PARTS = {"append": appends, "replay": replays, "history": histories, "start": starts}
 SMALL = Sizes(rounds=2, appends=60, logs=(1000, 3000), repeats=1, starts=3)
-NORMAL = Sizes(rounds=7, appends=600, logs=(10_000, 100_000), repeats=5, starts=21)
+NORMAL = Sizes(rounds=21, appends=180, logs=(10_000, 100_000), repeats=5, starts=21)
 LARGE = NORMAL._replace(logs=(10_000, 100_000, 300_000))
 
 
@@ -40,6 +43,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(PARTS), help="one part (repeat for more)")
     parser.add_argument("--folder", type=Path, help="where to work: on the disk that is to be measured")
     arguments = parser.parse_args()
+    before = load()
     sizes = SMALL if arguments.small else LARGE if arguments.large else NORMAL
     rows = []
     with tempfile.TemporaryDirectory(prefix="vault-bench-", dir=arguments.folder) as folder:
@@ -48,7 +52,17 @@ def main() -> int:
             rows.append((name, PARTS[name](Path(folder), sizes)))
             print(f"{name}: measured in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
+    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    print(f"\n{versions}, {os.cpu_count()} cores, load {before} → {load()}")
     return 0
+
+
+def load() -> str:
+    """How busy the machine has been for a minute: much more than 1 spoils absolute figures, and two-core ones first."""
+    try:
+        return f"{os.getloadavg()[0]:.1f}"
+    except OSError:
+        return "unknown"
 
 
 if __name__ == "__main__":

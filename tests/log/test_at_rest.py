@@ -125,5 +125,5 @@ def test_all_readable_text_is_the_tables_own(tmp_path: Path, canary: Canary) -> 
         rb"CREATE|INSERT|INDEX|TABLE|NULL|PRIMARY|events|sqlite|alembic|history|index|key-file|salt|SQLite format 3"
         rb"|profile|rotation|agents|commands|checkpoints|vault|epochs|read_models|key_slots"
     )
-    for text in re.findall(rb"[%s]{14,}" % printable, content):
+    for text in re.findall(rb"[%s]{24,}" % printable, content):
         assert known.search(text), text

@@ -9,7 +9,7 @@ import hmac
 import struct
 from collections.abc import Callable
 
-from vault.crypto.encoding import pae, u64
+from vault.crypto.encoding import pae
 from vault.crypto.keys import VaultKeys, open_payload, payload_key_id, seal_payload
 from vault.errors import IntegrityError
 from vault.log.chain import Chain, genesis_mac
@@ -29,7 +29,8 @@ class Sealing:
         self.chain = Chain(keys.vault_id)
         self.genesis = genesis_mac(keys.epoch(keys.epochs[0]).chain, keys.vault_id)
         self._ids: dict[tuple[str, str], bytes] = {}
-        self._prefix = (6).to_bytes(8, "little") + pae(HEADER, keys.vault_id)[8:] + (16).to_bytes(8, "little")
+        self._header = _prefix(HEADER, keys.vault_id)
+        self._payload = _prefix(PAYLOAD, keys.vault_id)
 
     def stream_id(self, stream: str) -> bytes:
         """The blind id (16 bytes) of a stream's name."""
@@ -46,13 +47,14 @@ class Sealing:
 
     def seal_header(self, header: bytes, stream: bytes, version: int, position: int, epoch: int) -> bytes:
         """Seal a header for its place."""
-        return self.keys.epoch(epoch).header.seal(header, self._header_place(stream, version, position, epoch))
+        place = _place(self._header, stream, version, position, epoch)
+        return self.keys.epoch(epoch).header.seal(header, place)
 
     def open_header(self, row: AnyRow) -> bytes:
         """Open a row's header. Raises IntegrityError with the position."""
         position, stream, version, epoch, header, _, _, _ = row
         try:
-            return self.keys.epoch(epoch).header.open(header, self._header_place(stream, version, position, epoch))
+            return self.keys.epoch(epoch).header.open(header, _place(self._header, stream, version, position, epoch))
         except IntegrityError as error:
             raise _at(position, error) from None
 
@@ -80,7 +82,7 @@ class Sealing:
         self, message: bytes, profile_key: bytes, key_id: bytes, stream: bytes, version: int, position: int, epoch: int
     ) -> bytes:
         """Seal a payload for its place."""
-        place = self._payload_place(stream, version, position, epoch)
+        place = _place(self._payload, stream, version, position, epoch)
         return seal_payload(profile_key, key_id, message, place, self.keys.random)
 
     def open_credential(self, row: Row, key_of: Callable[[bytes, bytes], bytes | None]) -> bytes:
@@ -89,20 +91,22 @@ class Sealing:
             raise IntegrityError(f"the record at position {row.position} holds no credential", position=row.position)
         try:
             profile_key = key_of(payload_key_id(row.payload), row.stream)
-            return open_payload(
-                profile_key, row.payload, self._payload_place(row.stream, row.version, row.position, row.epoch)
-            )
+            place = _place(self._payload, row.stream, row.version, row.position, row.epoch)
+            return open_payload(profile_key, row.payload, place)
         except IntegrityError as error:
             raise _at(row.position, error) from None
 
-    def _header_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:
-        try:
-            return self._prefix + stream + _NUMBERS(_L8, version, _L8, position, _L8, epoch)
-        except struct.error:
-            raise IntegrityError("a record has a number out of range") from None
 
-    def _payload_place(self, stream: bytes, version: int, position: int, epoch: int) -> bytes:
-        return pae(PAYLOAD, self.keys.vault_id, stream, u64(version), u64(position), u64(epoch))
+def _prefix(purpose: bytes, vault_id: bytes) -> bytes:
+    """A place's PAE up to the stream id, which is 16 bytes, as the numbers after it are 8."""
+    return (6).to_bytes(8, "little") + pae(purpose, vault_id)[8:] + (16).to_bytes(8, "little")
+
+
+def _place(prefix: bytes, stream: bytes, version: int, position: int, epoch: int) -> bytes:
+    try:
+        return prefix + stream + _NUMBERS(_L8, version, _L8, position, _L8, epoch)
+    except struct.error:
+        raise IntegrityError("a record has a number out of range") from None
 
 
 def _at(position: int, error: IntegrityError) -> IntegrityError:
