@@ -24,7 +24,8 @@ def _bare(isolated: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         if name in names or name.startswith(("OPENCODE", "OPENCLAW", "CLAWDBOT")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    for name in ("PYTHONUNBUFFERED", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -181,12 +181,12 @@ def next_line(process: subprocess.Popen[bytes]) -> str:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[pexpect.spawn[str]]:
+def terminal(*arguments: str, width: int = 200) -> Iterator[pexpect.spawn[str]]:
     """The installed command on a terminal of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forkpty where threads run
         child: pexpect.spawn[str] = pexpect.spawn(
-            str(VAULT), list(arguments), encoding="utf-8", timeout=WAIT, dimensions=(50, 200)
+            str(VAULT), list(arguments), encoding="utf-8", timeout=WAIT, dimensions=(50, width)
         )
     try:
         yield child

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Real, Shell, ended, terminal
+from tests.cli.running import VAULT, WAIT, Real, Shell, ended, terminal
 from tests.support import Files, tampering
 from vault.errors import EXIT_STATUSES
 from vault.values import DAY
@@ -291,8 +295,6 @@ def test_version(real: Real) -> None:
 
 
 def test_both_names_of_the_command_are_installed(real: Real) -> None:
-    from tests.cli.running import VAULT
-
     assert VAULT.with_name("agent-vault").exists()
 
 
@@ -323,3 +325,70 @@ def test_what_is_printed_is_utf_8_whatever_the_locale(real: Real, furnished: Fil
         "verify", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     )
     assert "✓ positions without gaps" in told.out
+
+
+@pytest.mark.parametrize(
+    "words", [("exit-codes", "--json"), ("list",), ("get", "anthropic"), ("history", "--csv")], ids=" ".join
+)
+def test_output_that_can_not_be_written_is_told(
+    shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    told = shell(*words, status=74)
+    assert told.err.count("\n") == 1
+    assert "reading or writing failed: No space left on device" in told.err
+
+
+def test_a_full_device_is_told_once(furnished: Files) -> None:
+    """As a process, where Python itself would complain once more at its end."""
+    full = Path("/dev/full")
+    command = [str(VAULT), "list"]
+    if not full.exists():
+        limited = (
+            "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+            "os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        full, command = Path("limited"), [sys.executable, "-c", limited, str(VAULT), "exit-codes"]
+    with full.open("w") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=WAIT, check=False)
+    assert done.returncode == 74
+    assert done.stderr.count("\n") == 1
+    assert "reading or writing failed" in done.stderr
+
+
+def test_the_shell_completes_profiles_agents_and_providers(
+    shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vault.cli.session import complete_agent, complete_profile, complete_provider
+
+    assert complete_profile("anthropic:") == ["anthropic:default", "anthropic:work"]
+    assert complete_agent("") == ["main", "coder", "lone"]
+    assert "anthropic" in complete_provider("anth")
+    monkeypatch.setenv("VAULT_AGENT", "lone")
+    assert complete_profile("") == []
+    monkeypatch.delenv("VAULT_KEY_FILE")
+    assert complete_profile("") == complete_agent("") == [], "a locked vault completes nothing and asks nothing"
+
+
+def test_completion_through_the_installed_command(real: Real, furnished: Files) -> None:
+    def completed(line: str) -> set[str]:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_VAULT_COMPLETE": "complete_bash"}
+        return set(real(env=words, status=None).out.split())
+
+    assert completed("vault show anthropic:") >= {"anthropic:default", "anthropic:work"}
+    assert completed("vault list --agent ") >= {"main", "coder", "lone"}
+    assert completed("vault hist") == {"history"}
+
+
+def test_a_table_on_a_narrow_terminal_breaks_no_id_and_shows_no_empty_column(furnished: Files) -> None:
+    with terminal("list", width=40) as child:
+        status, said = ended(child)
+    assert status == 0
+    for whole in ("anthropic:default", "huggingface:old", "FINGERPRINT"):
+        assert whole in said
+    assert "\u2500" in said, "a rule under the headings"
+    assert "FROM" not in said

@@ -258,6 +258,18 @@ def test_a_fault_has_its_status_in_every_command(
         shell("verify")
 
 
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ("a database server", "disk full", "busy")])
+def test_doctor_has_a_finding_for_a_fault_and_never_fails_itself(
+    shell: Shell, vault: Files, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    healthy = {c["text"] for c in json.loads(shell("doctor", "--json", status=1).out)["checks"]}
+    FAULTS[fault].set(vault, monkeypatch)
+    checks = json.loads(shell("doctor", "--json", status=1).out)["checks"]
+    new = [c for c in checks if c["status"] == "finding" and c["text"] not in healthy]
+    assert new
+    assert all(c["hint"] for c in new), new
+
+
 def test_every_command_of_the_table_works_without_a_fault(
     shell: Shell, vault: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

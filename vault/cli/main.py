@@ -5,6 +5,7 @@ A command's module is imported when the command runs (or for ``--help``), so ``v
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -153,12 +154,26 @@ def run(arguments: list[str]) -> int:
         tell_error(found_text, machine)
         return found_text.exit_status
     except (BrokenPipeError, SystemExit):  # Typer exits by itself when nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_printing()
         return StorageError.exit_status
+    except OSError as error:
+        _stop_printing()
+        failed = StorageError(
+            f"reading or writing failed: {error.strerror or type(error).__name__}",
+            hint="check where the output goes, and its disk",
+        )
+        tell_error(failed, machine)
+        return failed.exit_status
     except Exception as error:  # noqa: BLE001 - the last gate: a defect must not print values
         found_defect = defect(error)
         tell_error(found_defect, machine)
         return found_defect.exit_status
+
+
+def _stop_printing() -> None:
+    """Send what is left in stdout's buffer nowhere, so that Python doesn't fail at it once more when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def defect(error: BaseException) -> Defect:

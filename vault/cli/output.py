@@ -48,31 +48,37 @@ def tell_error(error: VaultError, machine: bool) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout: with rules and colour on a terminal, plain columns in a pipe, where nothing is cut."""
+    """A table on stdout: with a rule and bold headings on a terminal, plain columns in a pipe.
+
+    Nothing is cut or broken, so that an id can be copied: a terminal that is too narrow wraps whole lines itself. There, columns
+    without content are left out.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
+    cells = [[printable(cell) for cell in row] for row in rows]
+    columns = [c for c in range(len(headings)) if not terminal or any(row[c] for row in cells)]
     console = Console(
         file=sys.stdout,
         highlight=False,
-        soft_wrap=not terminal,
+        soft_wrap=True,
         force_terminal=terminal,  # FORCE_COLOR must not put colour into a pipe
-        width=None if terminal else 10_000,
+        width=10_000,
     )
     shown = Table(
         box=SIMPLE_HEAD if terminal else None,
         show_edge=False,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1 if terminal else 2, 0, 0),
         show_header=any(headings),
     )
-    for heading in headings:
-        shown.add_column(heading, overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(printable(cell)) for cell in row))
+    for column in columns:
+        shown.add_column(headings[column], no_wrap=True)
+    for row in cells:
+        shown.add_row(*(Text(row[column]) for column in columns))
     console.print(shown)
 
 
