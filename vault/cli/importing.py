@@ -52,7 +52,7 @@ def openclaw(
 
 
 def _import(read: Reader, source: str, dry_run: bool, reason: str, json: bool, no_input: bool) -> None:
-    from vault.interop.importing import SAME, SKIPPED, TAKEN, take_over
+    from vault.commands.importing import SAME, SKIPPED, TAKEN, take_over
 
     findings = read(Path(source).expanduser() if source else None, os.environ, Path.home())
     with opened(MAIN_AGENT, no_input=no_input, way="import") as context:

@@ -97,6 +97,7 @@ def prepare(
 ) -> Ready:
     """Choose and open a credential without handing it out. Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone."""
     program = program or context.actor.program
+    _reread(context, agent, [provider], profile)
     if profile is not None:
         return _stored(context, agent, _named(context, agent, profile), way, program)
     decision = decide(context, agent, provider, sources=sources)
@@ -135,6 +136,7 @@ def prepare_all(
     if providers:
         return [prepare(context, agent, p, way=way, program=program, sources=STORED_ONLY) for p in providers]
     seen = sorted({provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()})
+    _reread(context, agent, seen)
     ready = []
     for provider in seen:
         decision = decide(context, agent, provider, sources=STORED_ONLY)
@@ -149,6 +151,17 @@ def prepare_all(
                 raise
             left_out.append((decision.candidate.profile, error))
     return ready
+
+
+def _reread(
+    context: Context, agent: AgentId, providers: Sequence[ProviderId], profile: ProfileId | None = None
+) -> None:
+    """Let other tools' own credentials come in before anything is chosen."""
+    states = [s for s in View(context.queries, agent).owned() if provider_of(ProfileId(s.profile)) in providers]
+    if any(s.current is not None and s.current.facts.ownership == "external" for s in states):
+        from vault.commands.external import reread
+
+        reread(context, [s for s in states if profile in (None, s.profile)])
 
 
 def stale_names(providers: Iterable[str]) -> set[str]:

@@ -43,10 +43,11 @@ from vault.interop.openclaw_store import (
 )
 from vault.interop.openclaw_traces import traces_in
 from vault.interop.sources import is_sqlite, kind_of, names_in, shown_name
+from vault.interop.tools import Tool
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, provider_of
 
-TOOL = "openclaw"
-_NAME = "OpenClaw"
+NAME = "openclaw"
+_TITLE = "OpenClaw"
 
 Names = dict[str, ProfileId]
 Orders = dict[ProviderId, tuple[tuple[ProfileId, ...], Path]]
@@ -70,7 +71,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
             folders = default_paths(environ, home)[:1]
         if not folders:
             where = ", ".join(str(folder) for folder in default_paths(environ, home))
-            raise NotFound(f"{_NAME} has no store; looked in {where}", hint="name its folder with --from")
+            raise NotFound(f"{_TITLE} has no store; looked in {where}", hint="name its folder with --from")
         store = read_state_folder(folders[0], environ, home)
         store.skipped += traces_in(folders[0], [place for _, place in _places(folders[0])])
         for other in folders[1:]:
@@ -83,7 +84,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
 def _read_source(source: Path, home: Path) -> Store:
     kind = kind_of(source)
     if kind == "missing":
-        raise NotFound(f"there is no {source}", hint=f"name {_NAME}'s state folder, or one of its stores")
+        raise NotFound(f"there is no {source}", hint=f"name {_TITLE}'s state folder, or one of its stores")
     if kind != "folder":
         store = Store(Config(source))
         read_one_file(store, agent_of_folder(source.parent), source, sqlite=is_sqlite(source))
@@ -96,7 +97,7 @@ def _read_source(source: Path, home: Path) -> Store:
     folder = source if _is_agent_folder(source) else source / "agent"
     if not _is_agent_folder(folder):
         raise NotFound(
-            f"{_NAME} has no store in {source}", hint="name its state folder, usually ~/.openclaw, with --from"
+            f"{_TITLE} has no store in {source}", hint="name its state folder, usually ~/.openclaw, with --from"
         )
     store = Store(Config(folder))
     read_agent_folder(store, agent_of_folder(folder), folder)
@@ -119,7 +120,7 @@ def _places(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _findings(store: Store) -> Findings:
-    findings = Findings(TOOL, paths=store.paths, agents=[(agent, MAIN_AGENT) for agent in sorted(store.others)])
+    findings = Findings(NAME, paths=store.paths, agents=[(agent, MAIN_AGENT) for agent in sorted(store.others)])
     findings.skipped += store.config.skipped
     main_names = _take_agent(findings, store, store.main, {})
     names = {MAIN_AGENT: main_names}
@@ -186,14 +187,14 @@ def _found(
     findings: Findings, agent: Agent, name: str, profile: ProfileId, credential: AnyCredential, path: Path
 ) -> Found:
     entry = agent.entries[name][0]
-    ownership, why = ownership_of(provider_of(profile), credential, _NAME)
+    ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
     if entry.get("authFlow") == "external-cli":
-        ownership, why = "external", f"another program's login that {_NAME} copied: that program goes on refreshing it"
+        ownership, why = "external", f"another program's login that {_TITLE} copied: that program goes on refreshing it"
     others = [found.agent for found in findings.found if _same_login(found.credential, credential)]
     if others:
         why = f"{why}; {', '.join(others)} has the same login"
     if profile != name:
-        why = f"{why}; {_NAME} calls it {shown_name(name)}"
+        why = f"{why}; {_TITLE} calls it {shown_name(name)}"
     stats = agent.usage.get(name, {})
     return Found(
         agent=agent.id,
@@ -279,3 +280,8 @@ def _skip_order(findings: Findings, agent: AgentId, provider: str, path: Path, w
 def _first_path(agent: Agent) -> Path:
     paths = [path for _, path in agent.entries.values()] + [path for _, path in agent.order.values()]
     return paths[0] if paths else Path("agents") / agent.id
+
+
+TOOL = Tool(
+    name=NAME, title=_TITLE, places=default_paths, ownership="keys: vault; rotating logins: OpenClaw", read=read
+)

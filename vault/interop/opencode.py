@@ -31,6 +31,7 @@ from vault.interop.sources import (
     rows_of,
     shown_name,
 )
+from vault.interop.tools import Tool
 from vault.values import (
     DEFAULT_NAME,
     MAIN_AGENT,
@@ -40,8 +41,8 @@ from vault.values import (
     provider_of,
 )
 
-TOOL = "opencode"
-_NAME = "OpenCode"
+NAME = "opencode"
+_TITLE = "OpenCode"
 _CONTENT = "OPENCODE_AUTH_CONTENT"
 _EXTRA_OF = {
     "api": {"type", "key", "metadata"},
@@ -62,7 +63,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
 
     Raises NotFound when there is no store, InputError for damage, StorageError, and TryAgain for a database in motion.
     """
-    findings = Findings(TOOL)
+    findings = Findings(NAME)
     source = source.absolute() if source is not None else None
     if source is None:
         files = _store_files(_data_folder(environ, home), default_paths(environ, home)[1])
@@ -72,7 +73,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     if not files and not findings.skipped:
         where = source if source is not None else default_paths(environ, home)[0]
         raise NotFound(
-            f"{_NAME} has no store at {where}", hint="name its auth.json, or the folder it is in, with --from"
+            f"{_TITLE} has no store at {where}", hint="name its auth.json, or the folder it is in, with --from"
         )
     for file in files:
         findings.paths.append(str(file))
@@ -229,7 +230,7 @@ def _take(findings: Findings, file: Path, name: str, profile: ProfileId, credent
             what = "the same credential as" if same else "the same login as" if other.profile != profile else "a second"
             _skip(findings, file, name, f"it is {what} {other.profile}, which comes from {other.path}")
             return
-    ownership, why = ownership_of(provider_of(profile), credential, _NAME)
+    ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
     account = credential.account.get("accountId", "") if isinstance(credential, OAuth) else ""
     findings.found.append(
         Found(MAIN_AGENT, profile, credential, str(file), account=account, ownership=ownership, why=why)
@@ -269,3 +270,8 @@ def _note_environment(findings: Findings, environ: Mapping[str, str]) -> None:
 
 def _skip(findings: Findings, file: Path, name: object, why: str) -> None:
     findings.skipped.append(Skipped(shown_name(name), str(file), why))
+
+
+TOOL = Tool(
+    name=NAME, title=_TITLE, places=default_paths, ownership="keys: vault; rotating logins: OpenCode", read=read
+)
