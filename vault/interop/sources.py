@@ -68,6 +68,17 @@ def read_json(path: Path) -> Any:
     return parse_json(content, str(path))
 
 
+def read_text(path: Path) -> str:
+    """A text file, UTF-8, a byte order mark left out. Raises NotFound, InputError, StorageError."""
+    content = _read(path, LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise InputError(f"{path} is larger than {LARGEST_JSON >> 20} MiB", hint="is it the right file?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not text in UTF-8", hint="is it the right file?") from None
+
+
 def parse_json(content: bytes | str, where: str) -> Any:
     """A JSON value; ``where`` names its place in messages. Raises InputError, which shows none of the content."""
     try:

@@ -7,15 +7,25 @@ what is taken over from it. Nothing in ``vault.interop`` opens a vault or prints
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import NotFound
-from vault.interop.findings import Findings
+from vault.interop.findings import Findings, Found
+from vault.interop.plans import Injection, Link, Outgoing, Plan, Target
+from vault.values import ProfileId, ProviderId
 
 Reader = Callable[[Path | None, Mapping[str, str], Path], Findings]
 Places = Callable[[Mapping[str, str], Path], list[Path]]
+Orders = Mapping[ProviderId, Sequence[ProfileId]]
+Writer = Callable[[Sequence[Outgoing], Orders, Target], Plan]
+Connector = Callable[[Link, Target], Plan]
+Disconnector = Callable[[Target], Plan]
+Injector = Callable[[Sequence[Outgoing], Target], Injection]
+Scrubber = Callable[[Sequence[Found], Link, Target], Plan]
+Lock = Callable[[Target], AbstractContextManager[object]]
 
 MODULES: dict[str, str] = {
     "opencode": "opencode",
@@ -23,15 +33,35 @@ MODULES: dict[str, str] = {
 }
 
 
+def no_lock(_: Target) -> AbstractContextManager[object]:
+    """The lock of a tool that has none."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. ``places`` are the files it keeps credentials in; ``ownership`` says who refreshes after an import."""
+    """One tool. What it can't do is None.
+
+    ``places`` are the files it keeps credentials in. ``ownership`` says who refreshes after an import. ``takes`` are the
+    providers it can be given, None for any; ``many`` says that it keeps several profiles a provider. ``line`` is the one line
+    to type for it, and ``helper`` the protocol of ``vault helper`` it speaks.
+    """
 
     name: str
     title: str
     places: Places
     ownership: str
+    line: str = ""
+    helper: str = ""
+    takes: frozenset[str] | None = None
+    many: bool = False
     read: Reader | None = None
+    write: Writer | None = None
+    connect: Connector | None = None
+    disconnect: Disconnector | None = None
+    inject: Injector | None = None
+    scrub: Scrubber | None = None
+    lock: Lock = no_lock
 
 
 def tool(name: str) -> Tool:

@@ -1,0 +1,100 @@
+"""Documents of other tools, read to be written again: what isn't ours stays as it is, comments and order included where they can be.
+
+A missing file is an empty document. Damage is an InputError that names the file and shows nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vault.errors import InputError
+from vault.interop.sources import kind_of, read_json, read_text
+
+if TYPE_CHECKING:
+    from configupdater import ConfigUpdater
+    from tomlkit import TOMLDocument
+
+
+def object_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises InputError, StorageError."""
+    if kind_of(path) == "missing":
+        return {}
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path} does not hold a JSON object", hint="is it the right file? move it away to start anew")
+    return found
+
+
+def json_bytes(document: Any, *, indent: int | None = 2, newline: bool = True) -> bytes:
+    """A document as JSON text, its keys in the order they are in."""
+    separators = None if indent else (",", ":")
+    text = json.dumps(document, indent=indent, separators=separators, ensure_ascii=False)
+    return (text + ("\n" if newline else "")).encode()
+
+
+def toml_in(path: Path) -> TOMLDocument:
+    """The TOML document in a file, comments kept. Raises InputError, StorageError."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse("" if kind_of(path) == "missing" else read_text(path))
+    except TOMLKitError:
+        raise InputError(f"{path} is not valid TOML", hint="mend it, or move it away to start anew") from None
+
+
+def toml_bytes(document: TOMLDocument) -> bytes:
+    """A TOML document as text."""
+    import tomlkit
+
+    return tomlkit.dumps(document).encode()
+
+
+def yaml_in(path: Path) -> Any:
+    """The YAML mapping in a file, comments kept. Raises InputError, StorageError."""
+    from ruamel.yaml.error import YAMLError
+
+    if kind_of(path) == "missing":
+        return {}
+    try:
+        found = _yaml().load(read_text(path))
+    except YAMLError:
+        raise InputError(f"{path} is not valid YAML", hint="mend it, or move it away to start anew") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InputError(f"{path} does not hold a mapping", hint="is it the right file?")
+    return found
+
+
+def yaml_bytes(document: Any) -> bytes:
+    """A YAML document as text."""
+    out = StringIO()
+    _yaml().dump(document, out)
+    return out.getvalue().encode()
+
+
+def ini_in(path: Path) -> ConfigUpdater:
+    """The INI document in a file, comments kept, nothing interpolated. Raises InputError, StorageError."""
+    from configparser import Error
+
+    from configupdater import ConfigUpdater
+
+    document = ConfigUpdater(allow_no_value=True)
+    try:
+        document.read_string("" if kind_of(path) == "missing" else read_text(path))
+    except Error:
+        raise InputError(f"{path} is not a valid INI file", hint="mend it, or move it away to start anew") from None
+    return document
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt", pure=True)
+    yaml.preserve_quotes = True
+    yaml.width = 10_000
+    return yaml

@@ -1,0 +1,124 @@
+"""The protocols by which tools ask for a credential on stdin and stdout: one file each, and one line of this table.
+
+A helper's file describes it as ``HELPER``. It reads the request, asks ``Serving``, and says what goes to stdout and stderr and
+the exit status that protocol wants. It never prompts, and never puts a secret on stderr. When the vault can't be opened,
+``fail`` says so in the protocol's own way; that sentence must tell the person what to do, for some tools go on without a
+credential.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vault.errors import NotFound, VaultError
+from vault.events.credentials import AnyCredential
+from vault.values import Secret
+
+MODULES: dict[str, str] = {
+    "token": "token",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A credential that was handed out, and is in the history.
+
+    ``values`` are the environment variables a child would get: for a cloud mode there are several. ``facts`` are what the
+    profile tells without being secret (account, user name, server). ``expires_at`` is microseconds UTC.
+    """
+
+    secret: Secret
+    provider: str
+    profile: str
+    kind: str
+    expires_at: int | None
+    values: Mapping[str, Secret] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A profile that could be handed out, without its secret."""
+
+    provider: str
+    profile: str
+    kind: str
+    label: str
+    facts: Mapping[str, str]
+
+
+class Serving(Protocol):
+    """What a helper may ask of the vault. Every method raises VaultError."""
+
+    @property
+    def now(self) -> int:
+        """Microseconds UTC."""
+
+    def give(self, what: str, *, agent: str = "") -> Given:
+        """Hand out for a provider or a profile, with enough life left for a tool."""
+
+    def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
+        """Profiles the agent sees; nothing is handed out."""
+
+    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> None:
+        """Store a credential that a tool gives; the same one again changes nothing."""
+
+    def end(self, profile: str, *, agent: str = "") -> None:
+        """Log a profile out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How a helper was called. ``read`` gives all of standard input; it is only called where the protocol has one."""
+
+    arguments: Sequence[str]
+    environ: Mapping[str, str]
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a helper says: bytes for stdout, one line for stderr, and its exit status."""
+
+    out: bytes = field(default=b"", repr=False)
+    err: str = ""
+    status: int = 0
+
+
+def plain_failure(_: Request, error: VaultError) -> Answer:
+    """One line on stderr, nothing on stdout, the error's exit status."""
+    return Answer(err=sentence(error), status=error.exit_status)
+
+
+def sentence(error: VaultError) -> str:
+    """An error as the one line a tool shows: what happened, and what a person types."""
+    return f"vault: {error.message}" + (f"; {error.hint}" if error.hint else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helper:
+    """One protocol. ``usage`` is what follows ``vault helper NAME``; ``seconds`` is how long its callers wait."""
+
+    name: str
+    title: str
+    usage: str
+    run: Callable[[Request, Serving], Answer]
+    fail: Callable[[Request, VaultError], Answer] = plain_failure
+    seconds: float = 5.0
+
+
+def helper(name: str) -> Helper:
+    """A helper by name. Raises NotFound."""
+    if name not in MODULES:
+        raise NotFound(f"there is no helper {name!r}", hint="one of: " + ", ".join(MODULES))
+    found: Helper = importlib.import_module(f"vault.interop.helpers.{MODULES[name]}").HELPER
+    return found
+
+
+def helpers() -> Iterator[Helper]:
+    """Every helper, in the order of the table."""
+    for name in MODULES:
+        yield helper(name)

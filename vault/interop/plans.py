@@ -1,0 +1,120 @@
+"""What is to be written for a tool, before anything is: files whole, commands of the tool itself, and what is left out and why.
+
+A tool's file makes a plan and does nothing; ``vault.interop.writing`` carries it out. So a plan can be shown, and a document be
+tested without a disk. A plan is made while the tool's lock is held, from the files as they are then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vault.events.credentials import AnyCredential, OAuth
+from vault.interop.findings import Skipped
+from vault.values import AgentId, ProfileId, ProviderId, Secret, provider_of
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a tool is: its default place in this environment, or ``path``. ``now`` is microseconds UTC."""
+
+    environ: Mapping[str, str]
+    home: Path
+    path: Path | None = None
+    now: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A credential on its way out. ``whole`` says that the refresh token goes too: the tool may own it, or both may."""
+
+    agent: AgentId
+    profile: ProfileId
+    credential: AnyCredential
+    label: str = ""
+    account: str = ""
+    whole: bool = True
+
+    @property
+    def provider(self) -> ProviderId:
+        """The provider."""
+        return provider_of(self.profile)
+
+    @property
+    def refresh(self) -> str:
+        """The refresh token that may be written, or nothing."""
+        return self.credential.refresh if self.whole and isinstance(self.credential, OAuth) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A file's new content, whole. ``secret`` says that it holds some, so that it is never shown."""
+
+    path: Path
+    content: bytes = field(repr=False)
+    mode: int = 0o600
+    secret: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command of the tool itself, where its store is its own business. ``given`` goes to its standard input."""
+
+    argv: tuple[str, ...]
+    what: str
+    given: Secret | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A profile as it will be in the tool's store: its name there, and whether its refresh token is there too."""
+
+    agent: AgentId
+    profile: ProfileId
+    name: str
+    path: str
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done, in this order: files written, files removed, commands run."""
+
+    tool: str
+    writes: list[Write] = field(default_factory=list)
+    removes: list[Path] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    left_out: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.writes or self.removes or self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a tool is to ask the vault: ``command`` is the absolute path of ``vault``; ``what`` providers or profiles, if named."""
+
+    command: str
+    agent: AgentId
+    what: Sequence[str] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What a child of ``exec --tool`` gets: variables, names to remove, and secrets on file descriptors.
+
+    ``descriptors`` maps a variable to the secret: the child inherits a pipe with the secret, and the variable holds its number.
+    ``used`` are the profiles that were put in.
+    """
+
+    variables: Mapping[str, Secret]
+    remove: frozenset[str] = frozenset()
+    descriptors: Mapping[str, Secret] = field(default_factory=dict)
+    used: Sequence[ProfileId] = ()
