@@ -1,4 +1,4 @@
-"""Documents of other tools, read to be written again: what isn't ours stays as it is, comments and order included where they can be.
+"""Documents of other tools, read to be written again: what isn't ours stays as it is, comments and order included.
 
 A missing file is an empty document. Damage is an InputError that names the file and shows nothing of it.
 """

@@ -1,7 +1,8 @@
 """``token``: the bare secret and a newline, as most tools want it.
 
 Called by Claude Code (``apiKeyHelper``), Codex (``model_providers.X.auth.command``), Copilot CLI
-(``COPILOT_PROVIDER_API_KEY_COMMAND``), Crush and BMO-style ``$(…)``, goose (``auth.command``), and ``GITHUB_ASKPASS``. Nothing is read from standard input: Claude Code leaves a socket there.
+(``COPILOT_PROVIDER_API_KEY_COMMAND``), Crush and BMO-style ``$(…)``, goose (``auth.command``), and ``GITHUB_ASKPASS``.
+Nothing is read from standard input: Claude Code leaves a socket there.
 """
 
 from __future__ import annotations
