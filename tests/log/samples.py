@@ -26,6 +26,7 @@ from vault.events.types import (
     LogVerified,
     OrderCleared,
     OrderSet,
+    ProfileExported,
     ProfileImported,
     ProfileLoggedIn,
     ProfileLoggedOut,
@@ -76,6 +77,19 @@ SAMPLES: dict[str, tuple[Event, Event]] = {
                 agent="main", profile=NAME, credential=FACTS, tool="opencode", path="/fake/auth.json", why="copy: fake"
             ),
             ProfileImported(agent="main", profile="a:b", credential=BARE, tool="t"),
+        ),
+        (
+            ProfileExported(
+                agent="helper",
+                owner="main",
+                profile=NAME,
+                tool="opencode",
+                path="/fake/auth.json",
+                name="a",
+                fingerprint=FINGERPRINT,
+                refresh_fingerprint=OTHER,
+            ),
+            ProfileExported(agent="main", owner="main", profile="a:b", tool="t"),
         ),
         (
             ProfileLoggedOut(agent="main", profile=NAME, fingerprint=FINGERPRINT, revocation="revoked"),

@@ -34,6 +34,8 @@ def _sentence(event: t.Event) -> str:
             return f"logged in {profile} for {agent} ({_facts(facts.kind, facts.fingerprint)})"
         case t.ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool):
             return f"imported {profile} for {agent} from {tool} ({_facts(facts.kind, facts.fingerprint)})"
+        case t.ProfileExported():
+            return _exported(event)
         case t.ProfileLoggedOut(agent=agent, profile=profile, revocation=answer):
             return f"logged out {profile} of {agent}" + (f" (at the provider: {answer})" if answer else "")
         case t.ProfileRestored(agent=agent, profile=profile, from_position=origin, credential=facts):
@@ -86,6 +88,12 @@ def _issued(event: t.CredentialIssued) -> str:
     return f"handed {what}{owner} to {event.agent} through {event.way}" + (
         f" for {event.program}" if event.program else ""
     )
+
+
+def _exported(event: t.ProfileExported) -> str:
+    owner = f" (of {event.owner})" if event.owner != event.agent else ""
+    whole = ", its refresh token too" if event.refresh_fingerprint else ""
+    return f"wrote {event.profile}{owner} into {event.tool}'s store for {event.agent}{whole}"
 
 
 def _reported(event: t.UseReported) -> str:

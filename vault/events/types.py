@@ -79,6 +79,24 @@ class ProfileImported(Event, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
 
 
+class ProfileExported(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A credential was written into another tool's store. Appended before it was.
+
+    ``agent`` is for whom; ``owner`` has the profile; ``name`` is what the tool calls it. ``refresh_fingerprint`` is there when
+    the refresh token was written too.
+    """
+
+    TYPE: ClassVar[str] = "profile_exported"
+    agent: str
+    owner: str
+    profile: str
+    tool: str
+    path: str = ""
+    name: str = ""
+    fingerprint: str = ""
+    refresh_fingerprint: str = ""
+
+
 class ProfileLoggedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A profile has no credential any more. What it had stays in the log.
 
@@ -286,6 +304,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         AgentRemoved,
         ProfileLoggedIn,
         ProfileImported,
+        ProfileExported,
         ProfileLoggedOut,
         ProfileRestored,
         RefreshClaimed,

@@ -6,7 +6,7 @@ An event about another agent than the one that acted (a hand-out of an inherited
 from __future__ import annotations
 
 from vault.events.codec import Envelope
-from vault.events.types import AgentInheritanceSet, AgentRegistered, AgentRemoved, CredentialIssued
+from vault.events.types import AgentInheritanceSet, AgentRegistered, AgentRemoved, CredentialIssued, ProfileExported
 from vault.log.records import Recorded
 from vault.log.sealing import Sealing
 from vault.model.streams import split_stream
@@ -25,6 +25,9 @@ def subjects(recorded: Recorded) -> tuple[list[str], str, str]:
     if isinstance(event, CredentialIssued):
         agents = [event.agent] if event.owner in ("", event.agent) else [event.agent, event.owner]
         return agents, event.provider, event.profile
+    if isinstance(event, ProfileExported):
+        agents = [event.agent] if event.owner == event.agent else [event.agent, event.owner]
+        return agents, event.profile.partition(":")[0], event.profile
     if isinstance(event, AgentRegistered | AgentInheritanceSet | AgentRemoved):
         return [event.agent], "", ""
     kind, agent, rest = split_stream(recorded.envelope.stream)

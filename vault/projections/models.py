@@ -38,7 +38,9 @@ def _profile(state: ProfileState | None, recorded: Recorded, agent: str, rest: s
 
 
 def _rotation(state: RotationState | None, recorded: Recorded, agent: str, rest: str) -> RotationState:
-    return evolve_rotation(state, recorded.event, recorded.version, recorded.envelope.at, agent, rest)
+    return evolve_rotation(
+        state, recorded.event, recorded.version, recorded.position, recorded.envelope.at, agent, rest
+    )
 
 
 def _agents(state: AgentsState | None, recorded: Recorded, _agent: str, _rest: str) -> AgentsState:
@@ -46,8 +48,8 @@ def _agents(state: AgentsState | None, recorded: Recorded, _agent: str, _rest: s
 
 
 MODELS: dict[str, ReadModel] = {
-    "profile": ReadModel("profile", 1, _profile, msgspec.json.Decoder(ProfileState)),
-    "rotation": ReadModel("rotation", 1, _rotation, msgspec.json.Decoder(RotationState)),
+    "profile": ReadModel("profile", 2, _profile, msgspec.json.Decoder(ProfileState)),
+    "rotation": ReadModel("rotation", 2, _rotation, msgspec.json.Decoder(RotationState)),
     "agents": ReadModel("agents", 1, _agents, msgspec.json.Decoder(AgentsState)),
 }
 

@@ -10,6 +10,7 @@ from vault.log.store import EventStore
 from vault.model.agents import AgentsState
 from vault.model.choosing import Candidate
 from vault.model.profile import ProfileState
+from vault.model.refresh import given_up_from
 from vault.model.rotation import RotationState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.projections.engine import Projections
@@ -174,7 +175,8 @@ class View:
                 position=state.current.position if state.current else 0,
                 health=rotations[state.agent].health_of(state.profile),
                 last_used=rotations[state.agent].last_used.get(state.profile, 0),
-                needs_sign_in=bool(state.needs_sign_in),
+                turn=rotations[state.agent].turns.get(state.profile, 0),
+                sign_in_from=given_up_from(state),
             )
             for state in self.owned(provider)
         ]
