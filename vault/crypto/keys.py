@@ -114,6 +114,7 @@ class VaultKeys:
                 self._index = Mac(derive(audit, "vault/index-key/v1"))
                 self._fingerprint = Mac(derive(audit, "vault/fingerprint-key/v1"))
                 self.anchor = derive(audit, "vault/anchor-key/v1")
+                self._aside = None if secret is None else Sealer(derive(secret, "vault/aside-key/v1"), random)
             self._epochs[row.epoch] = EpochKeys(row.epoch, audit, secret, random)
         self.current = self._epochs[max(self._epochs)]
 
@@ -144,6 +145,19 @@ class VaultKeys:
         """A keyed fingerprint (16 hex digits): says "same" or "different" about two secrets."""
         message = pae(b"vault/fingerprint/v1", secret.encode())
         return self._fingerprint.digest(message)[:FINGERPRINT].hex()
+
+    def seal_aside(self, message: bytes, purpose: str) -> bytes:
+        """Seal what is kept beside the log (backups of tools' files). Raises Locked for an auditor."""
+        return self._aside_sealer().seal(message, pae(b"vault/aside/v1", self.vault_id, purpose.encode()))
+
+    def open_aside(self, sealed: bytes, purpose: str) -> bytes:
+        """Open what ``seal_aside`` sealed. Raises IntegrityError, or Locked for an auditor."""
+        return self._aside_sealer().open(sealed, pae(b"vault/aside/v1", self.vault_id, purpose.encode()))
+
+    def _aside_sealer(self) -> Sealer:
+        if self._aside is None:
+            raise Locked("this key reads the history and opens no credential", hint="unlock with a full key")
+        return self._aside
 
     def wrap_profile_key(self, key: bytes, stream: bytes, key_id: bytes) -> tuple[int, bytes]:
         """Wrap a profile key under the current epoch: (epoch, wrapped)."""

@@ -106,5 +106,10 @@ def ownership_of(provider: ProviderId, credential: AnyCredential, tool: str) -> 
     )
 
 
+def keeps_refresh_token(provider: ProviderId) -> bool:
+    """Whether a provider is known to keep the refresh token at a refresh, so that two may hold it."""
+    return provider in _KEEP_REFRESH_TOKEN
+
+
 def _article(kind: str) -> str:
     return {"api_key": "an API key", "token": "a bearer token", "wellknown": "a server's own token"}.get(kind, "it")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vault.events.credentials import AnyCredential, OAuth
 from vault.interop.findings import Skipped
-from vault.values import AgentId, ProfileId, ProviderId, Secret, provider_of
+from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,11 @@ class Link:
     agent: AgentId
     what: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def asks(self, helper: str, *arguments: str, tool: str) -> list[str]:
+        """The command line by which a tool asks: the history then names the tool, and the agent it asks as."""
+        agent = ["--agent", self.agent] if self.agent != MAIN_AGENT else []
+        return [self.command, "helper", helper, *arguments, "--tool", tool, *agent]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,357 @@
+"""tools, connect, disconnect, export, sync: other tools fed from the vault."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, can_ask, opened
+from vault.errors import Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from vault.commands.connecting import Proposed
+    from vault.commands.exporting import Exported
+    from vault.commands.syncing import Synced
+    from vault.context import Context
+    from vault.interop.findings import Skipped
+
+
+def complete_tool(incomplete: str) -> list[str]:
+    """Tool names for the shell."""
+    from vault.interop.tools import MODULES
+
+    return [name for name in MODULES if name.startswith(incomplete)]
+
+
+ToolArgument = Annotated[
+    str, typer.Argument(metavar="TOOL", help="vault tools lists them.", autocompletion=complete_tool)
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be done; do nothing.")]
+PathOption = Annotated[
+    str, typer.Option("--to", metavar="PATH", help="The tool's file or folder, if not the usual one.")
+]
+WhatOption = Annotated[
+    list[str] | None, typer.Option("--provider", "-p", help="Only this provider or profile (repeat for more).")
+]
+
+
+def tools(json: JsonOption = False) -> None:
+    """What can be done with each tool, and the one line to type."""
+    from vault.interop.tools import tools as all_tools
+
+    rows = []
+    for tool in all_tools():
+        found = [str(p) for p in tool.places(os.environ, Path.home()) if p.exists()]
+        rows.append((tool, found))
+    if json:
+        output.write_json(
+            "tools",
+            {
+                "tools": [
+                    {
+                        "tool": t.name,
+                        "name": t.title,
+                        "found": found,
+                        "import": t.read is not None,
+                        "export": t.write is not None,
+                        "connect": t.connect is not None,
+                        "exec": t.inject is not None,
+                        "scrub": t.scrub is not None,
+                        "helper": t.helper or None,
+                        "ownership": t.ownership,
+                        "line": t.line or None,
+                    }
+                    for t, found in rows
+                ]
+            },
+        )
+        return
+    output.table(
+        ("TOOL", "HERE", "IMPORT", "EXPORT", "SERVE", "OWNERSHIP", "TYPE"),
+        [
+            (
+                t.name,
+                "yes" if found else "",
+                "yes" if t.read else "",
+                "yes" if t.write else "",
+                ", ".join(w for w, can in (("connect", t.connect), ("exec", t.inject), ("helper", t.helper)) if can),
+                t.ownership,
+                t.line,
+            )
+            for t, found in rows
+        ],
+    )
+
+
+def connect(
+    tool: ToolArgument,
+    provider: WhatOption = None,
+    agent: AgentOption = "main",
+    to: PathOption = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Put the tool's files back as they were before.")] = False,
+    dry_run: DryOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Make a tool ask the vault: shows the change to its configuration, then makes it. --undo takes it back."""
+    if undo:
+        _disconnect(tool, agent, to, json, no_input, as_it_was=True)
+        return
+    from vault.commands.connecting import connect as make
+    from vault.commands.connecting import propose
+    from vault.commands.naming import target
+    from vault.interop.plans import Link
+    from vault.interop.tools import tool as named
+
+    found, name = named(tool), agent_id(agent)
+    for text in provider or []:
+        target(text)
+    link = Link(own_command(), name, tuple(provider or []))
+    place = Path(to).expanduser() if to else None
+    with opened(name, no_input=no_input) as context:
+        if not link.what:
+            link = Link(link.command, name, tuple(_providers(context, name)))
+        shown = propose(context, found, link, place)
+        done = None
+        if shown.changes and not dry_run:
+            if not yes:
+                _show(shown)
+                if not can_ask(no_input):
+                    raise UsageError("nobody can agree to the change here", hint="look at it above, then add --yes")
+                if not typer.confirm(f"Change {found.title}'s configuration?", default=False, err=True):
+                    output.say("nothing was changed")
+                    raise typer.Exit(0)
+            done = make(context, found, link, shown, place)
+    if json:
+        output.write_json(
+            "connect",
+            {
+                "tool": found.name,
+                "agent": name,
+                "changed": done is not None,
+                "dry_run": dry_run,
+                "files": [str(w.path) for w in shown.plan.writes],
+                "notes": shown.plan.notes,
+                "left_out": _left_out(shown.plan.left_out),
+            },
+        )
+        return
+    if dry_run:
+        _show(shown)
+    for skipped in shown.plan.left_out:
+        output.say(output.printable(f"{skipped.name} is left out: {skipped.why}"))
+    for note in shown.plan.notes:
+        output.say(output.printable(note))
+    if not shown.changes:
+        output.say(f"{found.title} asks the vault already")
+    elif done is not None:
+        output.say(f"{found.title} now asks the vault; vault disconnect {found.name} takes it back")
+
+
+def disconnect(
+    tool: ToolArgument,
+    agent: AgentOption = "main",
+    to: PathOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Take back what connect changed. Edits made since stay."""
+    _disconnect(tool, agent, to, json, no_input, as_it_was=False)
+
+
+def _disconnect(tool: str, agent: str, to: str, json: bool, no_input: bool, *, as_it_was: bool) -> None:
+    from vault.commands.connecting import disconnect as take_back
+    from vault.interop.tools import tool as named
+
+    found, name = named(tool), agent_id(agent)
+    with opened(name, no_input=no_input) as context:
+        paths = take_back(context, found, Path(to).expanduser() if to else None, as_it_was=as_it_was)
+    if json:
+        output.write_json("disconnect", {"tool": found.name, "files": paths})
+        return
+    for path in paths:
+        output.say(f"put back {path}" if as_it_was else f"took the vault out of {path}")
+    output.say(f"{found.title} no longer asks the vault")
+
+
+def export(
+    tool: ToolArgument,
+    provider: WhatOption = None,
+    agent: AgentOption = "main",
+    to: PathOption = "",
+    hand_over: Annotated[
+        bool,
+        typer.Option("--hand-over", help="Give logins away, refresh token too: the tool refreshes them from then on."),
+    ] = False,
+    dry_run: DryOption = False,
+    yes: YesOption = False,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Write credentials into a tool's own store, in plain text, as it keeps them. Serving (vault connect) is better."""
+    from vault.commands.exporting import export as write
+    from vault.commands.naming import target
+    from vault.interop.tools import tool as named
+
+    found, name = named(tool), agent_id(agent)
+    what = [target(text) for text in provider or []]
+    if hand_over and not yes and not dry_run:
+        if not can_ask(no_input):
+            raise UsageError("handing a login over is for good, and nobody can agree here", hint="add --yes")
+        question = f"Give the refresh tokens to {found.title}? The vault will not refresh these logins again"
+        if not typer.confirm(question, default=False, err=True):
+            output.say("nothing was written")
+            raise typer.Exit(0)
+    place = Path(to).expanduser() if to else None
+    with opened(name, no_input=no_input, way="export") as context:
+        done = write(context, found, name, what=what, to=place, hand_over=hand_over, dry_run=dry_run, reason=reason)
+    if json:
+        output.write_json("export", _exported(done, name))
+        return
+    output.table(("PROFILE", "THERE", "FILE"), [(w.profile, w.name, w.path) for w in done.written])
+    for skipped in done.left_out:
+        output.say(output.printable(f"{skipped.name} is left out: {skipped.why}"))
+    for note in done.notes:
+        output.say(output.printable(note))
+    verb = "would write" if dry_run else "wrote" if done.changed else "nothing changed;"
+    state = f"{len(done.written)} into {found.title}'s store"
+    output.say(f"{verb} {state}" if done.changed or dry_run else f"{found.title} has all {len(done.written)} already")
+
+
+def sync(
+    tool: Annotated[list[str] | None, typer.Argument(metavar="[TOOL]…", autocompletion=complete_tool)] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep doing it, until Ctrl-C.")] = False,
+    every: Annotated[int, typer.Option("--every", min=1, help="With --watch: seconds between two looks.")] = 30,
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
+) -> None:
+    """Read again the logins that other tools own, and write again what was exported and has changed since."""
+    from vault.commands.syncing import sync as once
+    from vault.interop.tools import tool as named
+    from vault.values import MAIN_AGENT
+
+    names = [named(name).name for name in tool or []]
+    while True:
+        with opened(MAIN_AGENT, no_input=no_input, way="sync") as context:
+            done = once(context, names)
+        _tell_sync(done, json=json, quiet=watch)
+        if not watch:
+            raise typer.Exit(1 if done.failed else 0)
+        sys.stdout.flush()
+        time.sleep(every)
+
+
+def _tell_sync(done: Synced, *, json: bool, quiet: bool) -> None:
+    if json:
+        output.write_json(
+            "sync",
+            {
+                "read": [
+                    {
+                        "agent": r.agent,
+                        "profile": r.profile,
+                        "tool": r.tool,
+                        "path": r.path,
+                        "done": r.done,
+                        "why": r.why or None,
+                    }
+                    for r in done.reread
+                ],
+                "written": [
+                    {
+                        "tool": r.tool,
+                        "agent": r.agent,
+                        "path": r.path,
+                        "changed": bool(r.done and r.done.changed),
+                        "error": r.error or None,
+                    }
+                    for r in done.resent
+                ],
+            },
+        )
+        return
+    for one in done.reread:
+        if not quiet or one.done in ("changed", "unread"):
+            text = {"changed": "has a new credential", "same": "is as it was", "gone": "is gone there"}.get(
+                one.done, one.why
+            )
+            output.say(output.printable(f"{one.profile} of {one.agent} in {one.path or one.tool}: {text}"))
+    for sent in done.resent:
+        if sent.error or not quiet or (sent.done and sent.done.changed):
+            text = sent.error or ("written again" if sent.done and sent.done.changed else "is as it was")
+            output.say(output.printable(f"{sent.path}: {text}"))
+    if not done.reread and not done.resent and not quiet:
+        output.say("nothing here is owned by another tool, and nothing was exported")
+
+
+def own_command() -> str:
+    """The absolute path of this command, as other programs may start it: no link, for some refuse one.
+
+    Raises Unavailable when it isn't installed as a command.
+    """
+    beside = Path(sys.executable).with_name("vault")
+    called = Path(sys.argv[0])
+    for candidate in (called if called.name in ("vault", "agent-vault") else None, beside, shutil.which("vault")):
+        if candidate and Path(candidate).is_file():
+            return os.path.realpath(candidate)
+    raise Unavailable("vault isn't installed as a command, so other tools can't call it", hint="install agent-vault")
+
+
+def _providers(context: Context, agent: str) -> list[str]:
+    """The providers an agent has something for."""
+    from vault.projections.queries import View
+    from vault.values import ProfileId, provider_of
+
+    return sorted({provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()})
+
+
+def _show(shown: Proposed) -> None:
+    """The change as a diff; of a file that holds secrets only its name."""
+    for write, was in zip(shown.plan.writes, shown.were, strict=False):
+        if write.content == was.content:
+            continue
+        if write.secret:
+            output.say(
+                f"{'change' if was.content is not None else 'make'} {write.path} (it holds secrets, so it isn't shown)"
+            )
+            continue
+        old = (was.content or b"").decode("utf-8", "replace").splitlines()
+        new = write.content.decode("utf-8", "replace").splitlines()
+        before = str(write.path) if was.content is not None else "/dev/null"
+        for line in difflib.unified_diff(old, new, before, str(write.path), lineterm=""):
+            output.say(output.printable(line))
+    for path in shown.plan.removes:
+        output.say(f"remove {path}")
+    for run in shown.plan.runs:
+        output.say(f"run {' '.join(run.argv)} ({run.what})")
+
+
+def _left_out(skipped: Iterable[Skipped]) -> list[dict[str, object]]:
+    return [{"name": s.name, "why": s.why} for s in skipped]
+
+
+def _exported(done: Exported, agent: str) -> dict[str, object]:
+    return {
+        "tool": done.tool,
+        "agent": agent,
+        "dry_run": done.dry_run,
+        "changed": done.changed,
+        "position": done.position,
+        "written": [
+            {"profile": w.profile, "name": w.name, "path": w.path, "refresh_token": w.whole} for w in done.written
+        ],
+        "left_out": _left_out(done.left_out),
+        "notes": list(done.notes),
+    }
