@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from vault.version import __version__
 
 if TYPE_CHECKING:
+    from vault.adapters.http_auth import auth
     from vault.api import Vault, open_vault
     from vault.errors import VaultError
 
-__all__ = ["Vault", "VaultError", "__version__", "open_vault"]
+__all__ = ["Vault", "VaultError", "__version__", "auth", "open_vault"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from vault import api
 
         return getattr(api, name)
+    if name == "auth":
+        from vault.adapters.http_auth import auth
+
+        return auth
     if name == "VaultError":
         from vault.errors import VaultError
 

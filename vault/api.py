@@ -30,6 +30,7 @@ from vault.errors import InputError
 from vault.events.codec import Actor
 from vault.events.credentials import ApiKey, Token
 from vault.events.types import EVENT_TYPES, Event
+from vault.projections.queries import View
 from vault.unlock import Ways
 from vault.values import (
     DEFAULT_NAME,
@@ -42,6 +43,7 @@ from vault.values import (
     parse_provider,
     parse_secret,
     profile_id,
+    provider_of,
 )
 
 __all__ = ["Entry", "Vault", "open_vault"]
@@ -110,6 +112,34 @@ class Vault:
             return issue(
                 self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason
             )
+
+    def refresh(self, profile: str, *, reason: str = "") -> bool:
+        """Refresh a profile's tokens now; whether that, or another process, brought new ones. Raises SignInAgain, TryAgain."""
+        from vault.commands.refresh import leeway_of, refresh
+
+        name = parse_profile(profile)
+        with self._turn:
+            owner = AgentId(View(self._context.queries, self.agent).find(name).agent)
+            leeway = leeway_of(self._context, provider_of(name))
+            done = refresh(self._context, owner, name, leeway=leeway, force=True, reason=reason)
+        return done.done in ("refreshed", "adopted")
+
+    def report(self, profile: str, *, failure: str = "", until: int | None = None, model: str = "") -> None:
+        """Tell how a use went: a success, or a failure (rate_limit, auth, billing, …).
+
+        ``until`` is when the provider said it would end, microseconds UTC. Raises UsageError, NotFound.
+        """
+        from vault.commands.rotation import report
+
+        outcome = "failure" if failure else "success"
+        with self._turn:
+            report(
+                self._context, self.agent, parse_profile(profile), outcome, failure=failure, until=until, model=model
+            )
+
+    def now(self) -> int:
+        """The vault's clock, microseconds UTC."""
+        return self._context.clock.now()
 
     def logout(self, profile: str, *, reason: str = "", command_id: str = "") -> LoggedOut:
         """End a profile's credential; ``restore`` undoes it. Raises NotFound."""

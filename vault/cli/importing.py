@@ -1,87 +1,177 @@
-"""import opencode, import openclaw."""
+"""import: take over credentials from other tools, one that is named or all that are here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vault.cli import output
-from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened
-from vault.interop.findings import Findings
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, opened
+from vault.cli.tools import DryOption, YesOption, complete_tool, own_command
+from vault.errors import IntegrityError, NotFound, UsageError, VaultError
 from vault.values import MAIN_AGENT
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Take over credentials from another tool. Its files are only read."
-)
+if TYPE_CHECKING:
+    from vault.commands.importing import Imported
+    from vault.context import Context
+    from vault.interop.findings import Findings
+    from vault.interop.plans import Plan
+    from vault.interop.tools import Tool
 
-FromOption = Annotated[str, typer.Option("--from", metavar="PATH", help="The tool's file or folder.")]
-DryOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be taken; take nothing.")]
-Reader = Callable[[Path | None, Mapping[str, str], Path], Findings]
 
-
-@app.command("opencode")
-def opencode(
-    source: FromOption = "",
+def import_(
+    tool: Annotated[
+        str, typer.Argument(metavar="[TOOL]", help="vault tools lists them.", autocompletion=complete_tool)
+    ] = "",
+    source: Annotated[str, typer.Option("--from", metavar="PATH", help="The tool's file or folder.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All tools that are here, with one question.")] = False,
     dry_run: DryOption = False,
+    yes: YesOption = False,
+    scrub: Annotated[
+        bool,
+        typer.Option("--scrub", help="Then put a reference to the vault in place of the secret, where that works."),
+    ] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Take over OpenCode's auth.json."""
-    from vault.interop import opencode as tool
+    """Take over credentials. Without a tool: look for all of them, show what there is, and ask. Their files are only read."""
+    if not tool:
+        if source:
+            raise UsageError(
+                "--from says where one tool's store is", hint="name the tool: vault import TOOL --from PATH"
+            )
+        _all(everything, dry_run, yes, scrub, reason, json, no_input)
+        return
+    from vault.interop.tools import tool as named
 
-    _import(tool.read, source, dry_run, reason, json, no_input)
-
-
-@app.command("openclaw")
-def openclaw(
-    source: FromOption = "",
-    dry_run: DryOption = False,
-    reason: ReasonOption = "",
-    json: JsonOption = False,
-    no_input: NoInputOption = False,
-) -> None:
-    """Take over OpenClaw's profiles, order and usage, from any of its stores."""
-    from vault.interop import openclaw as tool
-
-    _import(tool.read, source, dry_run, reason, json, no_input)
-
-
-def _import(read: Reader, source: str, dry_run: bool, reason: str, json: bool, no_input: bool) -> None:
-    from vault.commands.importing import SAME, SKIPPED, TAKEN, take_over
-
-    findings = read(Path(source).expanduser() if source else None, os.environ, Path.home())
+    found = named(tool)
+    place = Path(source).expanduser() if source else None
+    findings = _read(found, place)
     with opened(MAIN_AGENT, no_input=no_input, way="import") as context:
-        done = take_over(context, findings, dry_run=dry_run, reason=reason)
+        done, plan = _take(context, found, findings, place, dry_run, scrub, reason)
+    if json:
+        output.write_json("import", _told(done, plan))
+    else:
+        _tell(done, plan, found.title)
+
+
+def _all(everything: bool, dry_run: bool, yes: bool, scrub: bool, reason: str, json: bool, no_input: bool) -> None:
+    from vault.commands.importing import TAKEN, take_over
+    from vault.interop.tools import tools
+
+    unread: list[tuple[Tool, VaultError]] = []
+    here: list[tuple[Tool, Findings]] = []
+    for tool in tools():
+        if tool.read is None:
+            continue
+        try:
+            here.append((tool, tool.read(None, os.environ, Path.home())))
+        except NotFound:
+            continue
+        except IntegrityError:
+            raise
+        except VaultError as error:
+            unread.append((tool, error))
+    asks = not (yes or dry_run)
+    done: list[tuple[Imported, Plan | None, str]] = []
+    with opened(MAIN_AGENT, no_input=no_input, way="import") as context:
+        shown = [(tool, findings, take_over(context, findings, dry_run=True)) for tool, findings in here]
+        news = [(tool, findings, would) for tool, findings, would in shown if would.count(TAKEN)]
+        if asks and news:
+            for tool, _, would in shown:
+                _tell(would, None, tool.title)
+            if not can_ask(no_input):
+                raise UsageError("nobody can agree to the import here", hint="look at it above, then add --yes")
+            if everything and not typer.confirm(f"Take over from {len(news)} tools?", default=True, err=True):
+                news = []
+            elif not everything:
+                news = [n for n in news if typer.confirm(f"Take over from {n[0].title}?", default=True, err=True)]
+        wanted = {tool.name for tool, _, _ in news}
+        for tool, findings, would in shown:
+            if dry_run or tool.name not in wanted:
+                done.append((would, None, tool.title))
+                continue
+            imported, plan = _take(context, tool, findings, None, False, scrub and tool.scrub is not None, reason)
+            done.append((imported, plan, tool.title))
     if json:
         output.write_json(
-            "import",
+            "imports",
             {
-                "tool": done.tool,
-                "paths": list(done.paths),
-                "dry_run": done.dry_run,
-                "position": done.position,
-                "taken": done.count(TAKEN),
-                "already_here": done.count(SAME),
-                "skipped": done.count(SKIPPED),
-                "entries": [
-                    {
-                        "what": line.what,
-                        "agent": line.agent or None,
-                        "kind": line.kind or None,
-                        "action": line.action,
-                        "why": line.why or None,
-                        "path": line.path,
-                    }
-                    for line in done.lines
-                ],
+                "dry_run": dry_run,
+                "imports": [_told(one, plan) for one, plan, _ in done],
+                "unread": [{"tool": tool.name, "error": error.message} for tool, error in unread],
             },
         )
         return
+    for one, plan, title in done:
+        if not (asks and news) or not one.dry_run:
+            _tell(one, plan, title)
+    for tool, trouble in unread:
+        output.say(output.printable(f"{tool.title} can't be read: {trouble}"))
+    if not done and not unread:
+        output.say("no tool that is known here keeps credentials on this machine: vault tools lists them")
+
+
+def _read(tool: Tool, place: Path | None) -> Findings:
+    if tool.read is None:
+        raise NotFound(f"{tool.title} keeps no credential that can be read", hint=tool.line or "vault tools")
+    return tool.read(place, os.environ, Path.home())
+
+
+def _take(
+    context: Context,
+    tool: Tool,
+    findings: Findings,
+    place: Path | None,
+    dry_run: bool,
+    scrub: bool,
+    reason: str,
+) -> tuple[Imported, Plan | None]:
+    from vault.commands.importing import take_over
+    from vault.commands.scrubbing import scrub as replace_secrets
+    from vault.interop.plans import Link
+
+    if scrub and tool.scrub is None:
+        raise NotFound(f"{tool.title} can't refer to the vault in place of a secret", hint=tool.line or "vault tools")
+    done = take_over(context, findings, dry_run=dry_run, reason=reason)
+    if not scrub:
+        return done, None
+    return done, replace_secrets(context, tool, findings, Link(own_command(), MAIN_AGENT), place, dry_run=dry_run)
+
+
+def _told(done: Imported, plan: Plan | None) -> dict[str, object]:
+    from vault.commands.importing import SAME, SKIPPED, TAKEN
+
+    return {
+        "tool": done.tool,
+        "paths": list(done.paths),
+        "dry_run": done.dry_run,
+        "position": done.position,
+        "taken": done.count(TAKEN),
+        "already_here": done.count(SAME),
+        "skipped": done.count(SKIPPED),
+        "entries": [
+            {
+                "what": line.what,
+                "agent": line.agent or None,
+                "kind": line.kind or None,
+                "action": line.action,
+                "why": line.why or None,
+                "path": line.path,
+            }
+            for line in done.lines
+        ],
+        "scrubbed": [str(w.path) for w in plan.writes] if plan is not None else [],
+    }
+
+
+def _tell(done: Imported, plan: Plan | None, title: str) -> None:
+    from vault.commands.importing import SAME, SKIPPED, TAKEN
+
     for path in done.paths:
         output.say(f"read {path}")
     if done.lines:
@@ -89,8 +179,19 @@ def _import(read: Reader, source: str, dry_run: bool, reason: str, json: bool, n
             ("WHAT", "AGENT", "KIND", "ACTION", "WHY"),
             [(line.what, line.agent, line.kind, line.action, line.why) for line in done.lines],
         )
-    verb = "would take" if dry_run else "took"
-    output.say(
-        f"{verb} {done.count(TAKEN)}, {done.count(SAME)} already here, {done.count(SKIPPED)} skipped"
-        + ("" if dry_run else "; the tool's own files are as they were, secrets in plain text included")
+    verb = "would take" if done.dry_run else "took"
+    ending = (
+        ""
+        if done.dry_run or plan is not None
+        else "; the tool's own files are as they were, secrets in plain text included"
     )
+    output.say(
+        f"{title}: {verb} {done.count(TAKEN)}, {done.count(SAME)} already here, {done.count(SKIPPED)} skipped{ending}"
+    )
+    if plan is not None:
+        for write in plan.writes:
+            output.say(f"{'would scrub' if done.dry_run else 'scrubbed'} {write.path}: it asks the vault now")
+        for skipped in plan.left_out:
+            output.say(output.printable(f"{skipped.name} stays in {title}'s file: {skipped.why}"))
+        for note in plan.notes:
+            output.say(output.printable(note))

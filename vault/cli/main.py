@@ -24,7 +24,7 @@ CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "init": ("keys", "init", "Start", "Make a vault"),
     "demo": ("demo", "demo", "Start", "Show everything at work in a temporary vault"),
-    "import": ("importing", "app", "Start", "Take over credentials from another tool"),
+    "import": ("importing", "import_", "Start", "Take over credentials from another tool"),
     "login": ("login", "login", "Credentials", "Store a credential"),
     "logout": ("login", "logout", "Credentials", "End a credential (restore undoes it)"),
     "list": ("listing", "list_", "Credentials", "List profiles"),

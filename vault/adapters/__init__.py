@@ -1,0 +1,1 @@
+"""The vault inside other libraries: httpx, keyring, llm. Each module is imported only by what it serves."""

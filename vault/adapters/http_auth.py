@@ -1,0 +1,175 @@
+"""``vault.auth``: an ``httpx.Auth`` that puts the right header on a request, and tells the vault how it went.
+
+    client = httpx.Client(base_url="https://api.anthropic.com", auth=vault.auth("anthropic", agent="main"))
+
+The vault is opened at the first request and stays open. A secret is handed out once a minute at most, or when it changes, so that
+the history is not a list of requests. After a 401 the tokens are refreshed, or another profile is chosen, and the request is sent
+once more if that gave another secret. Failures are reported, and the success that ends them; the plain ones aren't. Leave
+``follow_redirects`` off, as httpx has it: it takes Authorization off when a redirect leaves the host, and x-api-key it doesn't.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from email.utils import parsedate_to_datetime
+from functools import partial
+
+import anyio.to_thread
+import httpx
+
+from vault.api import Vault, open_vault
+from vault.commands.issue import Issued
+from vault.errors import InputError, VaultError
+from vault.providers.headers import ANTHROPIC_BETA, OURS, headers_of
+from vault.values import SECOND
+
+HOLD_SECONDS = 60.0
+REFUSED = 401
+_FAILURES = {
+    401: "auth",
+    403: "auth",
+    402: "billing",
+    408: "timeout",
+    429: "rate_limit",
+    503: "overloaded",
+    529: "overloaded",
+}
+
+
+class VaultAuth(httpx.Auth):
+    """Made by ``auth``. May be shared by clients and threads; ``close`` closes the vault it opened."""
+
+    def __init__(
+        self,
+        what: str,
+        open_one: Callable[[], Vault],
+        *,
+        hold: float = HOLD_SECONDS,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = what
+        self._open = open_one
+        self._hold = hold
+        self._tick = tick
+        self._turn = threading.RLock()
+        self._vault: Vault | None = None
+        self._issued: Issued | None = None
+        self._until = 0.0
+        self._failing: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<vault auth for {self._what}>"
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """httpx asks for the request's headers here, and again with the response."""
+        issued = self._credential()
+        response = yield _with(request, issued)
+        if response.status_code == REFUSED:
+            other = self._instead(issued)
+            if other is not None:
+                issued = other
+                response = yield _with(request, issued)
+        self._note(issued, response)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """The same for an asynchronous client: the vault is asked in a thread."""
+        issued = await anyio.to_thread.run_sync(self._credential)
+        response = yield _with(request, issued)
+        if response.status_code == REFUSED:
+            other = await anyio.to_thread.run_sync(partial(self._instead, issued))
+            if other is not None:
+                issued = other
+                response = yield _with(request, issued)
+        await anyio.to_thread.run_sync(partial(self._note, issued, response))
+
+    def close(self) -> None:
+        """Close the vault, and forget the secret."""
+        with self._turn:
+            if self._vault is not None:
+                self._vault.close()
+            self._vault = self._issued = None
+
+    def _credential(self) -> Issued:
+        with self._turn:
+            if self._issued is None or self._tick() >= self._until:
+                return self._ask()
+            return self._issued
+
+    def _ask(self) -> Issued:
+        if self._vault is None:
+            self._vault = self._open()
+        self._issued = self._vault.credential(self._what, program="httpx")
+        self._until = self._tick() + self._hold
+        return self._issued
+
+    def _instead(self, refused: Issued) -> Issued | None:
+        """Another secret after a 401: refreshed, or another profile's; None when there is no other."""
+        with self._turn:
+            if self._issued is not None and self._issued.secret.reveal() != refused.secret.reveal():
+                return self._issued
+            try:
+                if self._vault is not None and refused.profile and not self._vault.refresh(refused.profile):
+                    self._vault.report(refused.profile, failure="auth")
+                    self._failing.add(refused.profile)
+                found = self._ask()
+            except VaultError:
+                return None
+            return found if found.secret.reveal() != refused.secret.reveal() else None
+
+    def _note(self, issued: Issued, response: httpx.Response) -> None:
+        """Report a failure, and the success that ends one. What can't be reported is let go: the response counts."""
+        failure = _FAILURES.get(response.status_code, "unknown" if response.status_code >= 500 else "")
+        with self._turn:
+            if not issued.profile or self._vault is None:
+                return
+            try:
+                if failure:
+                    until = _retry_at(response, self._vault.now()) if failure in ("rate_limit", "overloaded") else None
+                    self._vault.report(issued.profile, failure=failure, until=until)
+                    self._failing.add(issued.profile)
+                    self._until = 0.0
+                elif issued.profile in self._failing and response.is_success:
+                    self._vault.report(issued.profile)
+                    self._failing.discard(issued.profile)
+            except VaultError:
+                return
+
+
+def auth(
+    what: str, *, agent: str = "", path: str | None = None, vault: Vault | None = None, hold: float = HOLD_SECONDS
+) -> VaultAuth:
+    """An ``httpx.Auth`` for a provider or a profile (``provider:name``), as an agent (VAULT_AGENT, else main).
+
+    ``path`` is the vault's file if not the usual one, or ``vault`` one that is open; ``hold`` is how many seconds a secret is
+    used before the vault is asked again. A request raises what opening and handing out raise: NotFound, SignInAgain, Locked, …
+    """
+    if vault is not None:
+        return VaultAuth(what, lambda: vault, hold=hold)
+    return VaultAuth(what, partial(open_vault, path, agent=agent), hold=hold)
+
+
+def _with(request: httpx.Request, issued: Issued) -> httpx.Request:
+    for name in OURS:
+        request.headers.pop(name, None)
+    found = headers_of(issued.provider, issued.kind, issued.secret.reveal())
+    if not all(value.isascii() and value.isprintable() for value in found.values()):
+        raise InputError("the credential holds characters that can't be sent", hint="log in again with the key alone")
+    beta = found.pop("anthropic-beta", "")
+    if beta:
+        there = [b.strip() for b in request.headers.get("anthropic-beta", "").split(",") if b.strip()]
+        request.headers["anthropic-beta"] = ",".join(dict.fromkeys([*there, ANTHROPIC_BETA]))
+    request.headers.update(found)
+    return request
+
+
+def _retry_at(response: httpx.Response, now: int) -> int | None:
+    """When the provider wants to be asked again (RFC 9110, 10.2.3), microseconds UTC."""
+    said = response.headers.get("retry-after", "").strip()
+    if said.isdigit() and len(said) < 10:
+        return now + int(said) * SECOND
+    try:
+        return int(parsedate_to_datetime(said).timestamp() * SECOND)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,56 @@
+"""import --scrub: the plain-text secret in a tool's file gives way to a reference, once the log is proven to hold it.
+
+What is scrubbed is read back from the log and compared first. The file as it was is kept sealed, so that ``vault disconnect`` can
+put it back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vault.commands.connecting import change, target_of
+from vault.context import Context
+from vault.errors import NotFound
+from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.plans import Link, Plan
+from vault.interop.tools import Tool
+from vault.interop.writing import before
+
+
+def scrub(
+    context: Context, tool: Tool, findings: Findings, link: Link, path: Path | None = None, *, dry_run: bool = False
+) -> Plan:
+    """Replace what the vault holds of the findings by references; the plan that was carried out.
+
+    Raises NotFound for a tool that can't refer to the vault, InputError, StorageError, TryAgain.
+    """
+    if tool.scrub is None:
+        raise NotFound(
+            f"{tool.title} can't refer to the vault in place of a secret",
+            hint=tool.line or "log out there once the vault has it",
+        )
+    held = [found for found in findings.found if _held(context, found)]
+    target = target_of(context, path)
+    with tool.lock(target):
+        plan = tool.scrub(held, link, target)
+        plan.left_out += [
+            Skipped(found.profile, found.path, "the vault's credential is another one, so this stays as it is")
+            for found in findings.found
+            if found not in held
+        ]
+        differs = any(w.content != b.content for w, b in zip(plan.writes, before(plan), strict=False))
+        if (differs or plan.removes or plan.runs) and not dry_run:
+            change(context, tool, link.agent, plan)
+    return plan
+
+
+def _held(context: Context, found: Found) -> bool:
+    """Whether the log gives back exactly this credential as the current one."""
+    state = context.queries.profile(found.agent, found.profile)
+    if state is None or state.current is None or state.current.facts.ownership == "external":
+        return False
+    held = context.store.credential(state.current.position)
+    return bool(held.secret()) and (held.secret(), held.second_secret()) == (
+        found.credential.secret(),
+        found.credential.second_secret(),
+    )
