@@ -28,7 +28,7 @@ from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
 from vault.errors import InputError
 from vault.events.codec import Actor
-from vault.events.credentials import ApiKey, Token
+from vault.events.credentials import AnyCredential, ApiKey, Token
 from vault.events.types import EVENT_TYPES, Event
 from vault.projections.queries import View
 from vault.unlock import Ways
@@ -43,7 +43,6 @@ from vault.values import (
     parse_provider,
     parse_secret,
     profile_id,
-    provider_of,
 )
 
 __all__ = ["Entry", "Vault", "open_vault"]
@@ -102,6 +101,11 @@ class Vault:
                 self._context, self.agent, profile, credential, label=label, reason=reason, command=command_id
             )
 
+    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", reason: str = "") -> LoggedIn:
+        """Store a credential of any kind (``vault.events.credentials``) as a profile. Raises InputError, Conflict, TryAgain."""
+        with self._turn:
+            return log_in(self._context, self.agent, parse_profile(profile), credential, label=label, reason=reason)
+
     def credential(self, what: str, *, reason: str = "", program: str = "") -> Issued:
         """Hand out the credential chosen for a provider, or a profile's. The hand-out is in the log before this returns.
 
@@ -115,13 +119,12 @@ class Vault:
 
     def refresh(self, profile: str, *, reason: str = "") -> bool:
         """Refresh a profile's tokens now; whether that, or another process, brought new ones. Raises SignInAgain, TryAgain."""
-        from vault.commands.refresh import leeway_of, refresh
+        from vault.commands.refresh import refresh
 
         name = parse_profile(profile)
         with self._turn:
             owner = AgentId(View(self._context.queries, self.agent).find(name).agent)
-            leeway = leeway_of(self._context, provider_of(name))
-            done = refresh(self._context, owner, name, leeway=leeway, force=True, reason=reason)
+            done = refresh(self._context, owner, name, force=True, reason=reason)
         return done.done in ("refreshed", "adopted")
 
     def report(self, profile: str, *, failure: str = "", until: int | None = None, model: str = "") -> None:

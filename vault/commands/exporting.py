@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from vault.commands.refresh import leeway_of, refresh
+from vault.commands.refresh import refresh
 from vault.commands.why import STORED_ONLY, decide
 from vault.context import Context
 from vault.errors import NotFound, VaultError
@@ -160,7 +160,7 @@ def _outgoing(
         return None
     try:
         if held.facts.refresh_fingerprint and held.facts.ownership == "vault" and not hand_over and not dry_run:
-            refresh(context, AgentId(state.agent), profile, leeway=leeway_of(context, provider_of(profile)))
+            refresh(context, AgentId(state.agent), profile)
             fresh = context.queries.profile(AgentId(state.agent), profile)
             held = fresh.current if fresh and fresh.current else held
         credential = context.store.credential(held.position)

@@ -180,6 +180,8 @@ def _backends() -> list[KeyringBackend]:
 
 def _is_real(backend: KeyringBackend) -> bool:
     kind = type(backend)
+    if kind.__module__.startswith("vault."):  # the vault's own backend: a vault can't be unlocked from inside itself
+        return False
     return kind.__module__ not in _UNREAL_MODULES and "plaintext" not in kind.__qualname__.lower()
 
 
