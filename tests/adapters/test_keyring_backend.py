@@ -178,9 +178,9 @@ def test_pip_finds_an_index_password(files: Files, index: tuple[str, list[str]],
     url, seen = index
     backend.set_password(url, "octo", "fake-password-1")
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+    options = ["--isolated", "--no-input", "--no-cache-dir", "--retries", "0", "--keyring-provider", "import"]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", *"--isolated download --no-input --no-cache-dir --retries 0".split()]
-        + f"--keyring-provider import --index-url {url} no-such-package".split(),
+        [sys.executable, "-m", "pip", "download", *options, "--index-url", url, "no-such-package"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -5,7 +5,7 @@ ever chosen as a model provider's key. What is read is, first, such a profile; e
 has one, so that ``keyring get anthropic work`` gives ``anthropic:work``. A URL is also looked for under its host, as pip does.
 
 Every read of a password that is found is a hand-out in the history. Nobody is ever asked anything. A vault that can't be opened
-has no password to give, and says on stderr what to do: other programs' passwords must not depend on it. Storing into it is an error.
+has no password to give, and says on stderr what to do: other programs' passwords must not depend on it. Storing is an error then.
 """
 
 from __future__ import annotations

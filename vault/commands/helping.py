@@ -35,7 +35,7 @@ class Desk:
         name = self._agent(agent)
         issued = issue(self.context, name, provider, profile=profile, way=f"helper {self.helper}", program=self.tool)
         facts = self._facts(name, issued.profile)
-        values = dict.fromkeys(issued.names, issued.secret)
+        values = issued.values
         return Given(issued.secret, issued.provider, issued.profile, issued.kind, issued.expires_at, values, facts)
 
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
@@ -51,6 +51,13 @@ class Desk:
             )
             for profile, state in sorted(View(self.context.queries, name).visible(provider).items())
         ]
+
+    def is_secret_of(self, profile: str, secret: str, *, agent: str = "") -> bool:
+        """Whether a profile's secret is this one; nothing is handed out."""
+        state = View(self.context.queries, self._agent(agent)).visible().get(profile)
+        if state is None or state.current is None:
+            return False
+        return state.current.facts.fingerprint == self.context.keys.fingerprint(secret)
 
     def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> None:
         """Store a credential; the same one again changes nothing."""

@@ -19,6 +19,12 @@ from vault.values import Secret
 
 MODULES: dict[str, str] = {
     "token": "token",
+    "aws": "aws",
+    "docker": "docker",
+    "git": "git",
+    "google": "google",
+    "kubernetes": "kubernetes",
+    "api-key": "api_key",
 }
 
 
@@ -62,6 +68,9 @@ class Serving(Protocol):
 
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         """Profiles the agent sees; nothing is handed out."""
+
+    def is_secret_of(self, profile: str, secret: str, *, agent: str = "") -> bool:
+        """Whether a profile's secret is this one; nothing is handed out."""
 
     def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> None:
         """Store a credential that a tool gives; the same one again changes nothing."""
