@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vault.context import Context
     from vault.interop.findings import Skipped
 
+LONGEST_SHOWN = 60
+
 
 def complete_tool(incomplete: str) -> list[str]:
     """Tool names for the shell."""
@@ -181,7 +183,7 @@ def _disconnect(tool: str, agent: str, to: str, json: bool, no_input: bool, *, a
         output.write_json("disconnect", {"tool": found.name, "files": paths})
         return
     for path in paths:
-        output.say(f"put back {path}" if as_it_was else f"took the vault out of {path}")
+        output.say(f"{path} is as it was" if Path(path).exists() else f"{path} is gone again")
     output.say(f"{found.title} no longer asks the vault")
 
 
@@ -330,8 +332,11 @@ def _show(shown: Proposed) -> None:
         old = (was.content or b"").decode("utf-8", "replace").splitlines()
         new = write.content.decode("utf-8", "replace").splitlines()
         before = str(write.path) if was.content is not None else "/dev/null"
-        for line in difflib.unified_diff(old, new, before, str(write.path), lineterm=""):
+        lines = list(difflib.unified_diff(old, new, before, str(write.path), lineterm=""))
+        for line in lines[:LONGEST_SHOWN]:
             output.say(output.printable(line))
+        if len(lines) > LONGEST_SHOWN:
+            output.say(f"… and {len(lines) - LONGEST_SHOWN} lines more")
     for path in shown.plan.removes:
         output.say(f"remove {path}")
     for run in shown.plan.runs:
