@@ -131,7 +131,7 @@ def test_a_rotating_refresh_token_stays_unless_it_is_handed_over(shell: Shell, f
     shell("export", "opencode", "--hand-over", "--yes")
     assert json.loads(store.read_text())["xai"]["refresh"] == "fake-refresh-of-the-vault"
     shown = json.loads(shell("show", "xai:default", "--json").out)
-    assert shown["credential"]["ownership"] == "external"
+    assert shown["ownership"] == "external"
     document = json.loads(store.read_text())
     document["xai"] |= {"access": "fake-access-newer", "refresh": "fake-refresh-newer"}
     store.write_text(json.dumps(document))

@@ -30,6 +30,10 @@ Lock = Callable[[Target], AbstractContextManager[object]]
 MODULES: dict[str, str] = {
     "opencode": "opencode",
     "openclaw": "openclaw",
+    "claude-code": "claude_code",
+    "anthropic-sdk": "anthropic_sdk",
+    "codex": "codex",
+    "llm": "llm",
 }
 
 

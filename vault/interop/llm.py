@@ -1,0 +1,138 @@
+"""``llm`` (simonw/llm): ``keys.json``, a map from aliases to keys.
+
+An alias is what a plug-in of ``llm`` asks for (``openai``, ``gemini``); one that is no provider's becomes a profile of the
+provider ``llm``. Keys whose name starts with ``//`` are notes. ``llm`` writes the file with 0600 when it makes it, has no lock
+and keeps what it doesn't know. The plug-in of ``llm`` that this package brings needs no export: a key that isn't in the file
+comes from the vault then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vault.errors import InputError, NotFound
+from vault.events.credentials import ApiKey, OAuth, Token
+from vault.interop.documents import json_bytes, object_in
+from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
+from vault.interop.sources import kind_of, shown_name
+from vault.interop.tools import Orders, Tool
+from vault.providers import catalogue
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id, provider_of
+
+NAME, _TITLE = "llm", "llm"
+_OWN = ProviderId("llm")
+_NOTE = "This file stores secret API credentials. Do not share!"
+ALIASES = {"gemini": "google", "palm": "google", "claude": "anthropic", "grok": "xai", "together": "togetherai"}
+_ALIAS_OF = {"google": "gemini", "togetherai": "together"}
+
+
+def places(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """Where ``llm`` keeps its keys in this environment."""
+    return [_folder(environ, home) / "keys.json"]
+
+
+def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Findings:
+    """The keys of ``keys.json``. ``source`` is that file or its folder. Raises NotFound, InputError, StorageError."""
+    path = _file(source, environ, home)
+    if kind_of(path) == "missing":
+        raise NotFound(f"{_TITLE} has no keys at {path}", hint="name its keys.json with --from")
+    findings = Findings(NAME, [str(path)])
+    for alias, value in object_in(path).items():
+        if alias.startswith("//"):
+            continue
+        try:
+            credential = ApiKey(key=usable_secret(value, "key"))
+            profile = profile_of(alias)
+        except InputError as error:
+            findings.skipped.append(Skipped(shown_name(alias), str(path), error.message))
+            continue
+        if any(found.profile == profile for found in findings.found):
+            why = f"another alias of {provider_of(profile)} comes before it"
+            findings.skipped.append(Skipped(shown_name(alias), str(path), why))
+            continue
+        ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
+        findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+    return findings
+
+
+def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
+    """Put keys into ``keys.json``; what is there otherwise stays. Raises InputError, StorageError."""
+    plan, path = Plan(NAME), _file(target.path, target.environ, target.home)
+    fresh = kind_of(path) == "missing"
+    document: dict[str, object] = {"// Note": _NOTE} if fresh else object_in(path)
+    for one in outgoing:
+        if not isinstance(one.credential, ApiKey | Token):
+            why = f"{_TITLE} keeps a key as it is, and this one is renewed; its plug-in asks the vault instead"
+            plan.left_out.append(Skipped(one.profile, str(path), why))
+            continue
+        alias = _alias(document, one.profile)
+        document[alias] = one.credential.secret()
+        plan.written.append(Written(one.agent, one.profile, alias, str(path)))
+    plan.writes.append(Write(path, json_bytes(document, newline=False)))
+    return plan
+
+
+def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
+    """Variables, which ``llm`` looks at where ``keys.json`` has nothing."""
+    values: dict[str, Secret] = {}
+    for one in outgoing:
+        secret = one.credential.secret()
+        if secret and not isinstance(one.credential, OAuth):
+            values |= dict.fromkeys(catalogue.env_names(one.provider), Secret(secret))
+    stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
+    return Injection(values, frozenset(stale), used=[one.profile for one in outgoing])
+
+
+def profile_of(alias: str) -> ProfileId:
+    """The profile for an alias. Raises InputError for what can't be one."""
+    name = ALIASES.get(alias, alias)
+    if catalogue.provider(name) is not None:
+        return profile_id(ProviderId(name), DEFAULT_NAME)
+    return profile_id(_OWN, alias)
+
+
+def _alias(document: Mapping[str, object], profile: ProfileId) -> str:
+    """The alias a profile is kept under: the one that is there, else the one ``llm``'s plug-ins ask for."""
+    there = [a for a in document if not a.startswith("//") and _is(a, profile)]
+    if there:
+        return there[0]
+    provider = provider_of(profile)
+    return profile.partition(":")[2] if provider == _OWN else _ALIAS_OF.get(provider, provider)
+
+
+def _is(alias: str, profile: ProfileId) -> bool:
+    try:
+        return provider_of(profile_of(alias)) == provider_of(profile) != _OWN or profile_of(alias) == profile
+    except InputError:
+        return False
+
+
+def _file(source: Path | None, environ: Mapping[str, str], home: Path) -> Path:
+    path = source.absolute() if source is not None else _folder(environ, home)
+    return path / "keys.json" if source is None or kind_of(path) == "folder" else path
+
+
+def _folder(environ: Mapping[str, str], home: Path) -> Path:
+    if environ.get("LLM_USER_PATH"):
+        return Path(environ["LLM_USER_PATH"])
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "io.datasette.llm"
+    if sys.platform == "win32":
+        return Path(environ.get("APPDATA") or home) / "io.datasette.llm"
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "io.datasette.llm"
+
+
+TOOL = Tool(
+    name=NAME,
+    title=_TITLE,
+    places=places,
+    ownership="vault",
+    line="vault export llm",
+    read=read,
+    write=write,
+    inject=inject,
+)
