@@ -34,6 +34,7 @@ MODULES: dict[str, str] = {
     "anthropic-sdk": "anthropic_sdk",
     "codex": "codex",
     "llm": "llm",
+    "dotenv": "dotenv",
 }
 
 

@@ -1,0 +1,1 @@
+"""Exporters: what is written into other tools' stores, and how they are made to ask."""
