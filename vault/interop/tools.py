@@ -34,6 +34,8 @@ MODULES: dict[str, str] = {
     "anthropic-sdk": "anthropic_sdk",
     "codex": "codex",
     "llm": "llm",
+    "gh": "gh",
+    "huggingface": "huggingface",
     "dotenv": "dotenv",
 }
 
