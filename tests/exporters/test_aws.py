@@ -1,0 +1,157 @@
+"""AWS's shared files: read, written, connected and scrubbed, comments kept."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import botocore.session
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.exporters.flat import outgoing, put, target
+from vault.errors import InputError, NotFound
+from vault.events.credentials import Cloud
+from vault.interop import aws
+from vault.interop.plans import Link
+from vault.values import MAIN_AGENT
+
+CREDENTIALS = """\
+# mine
+[default]
+aws_access_key_id = fake-id-1
+aws_secret_access_key = fake-secret-1
+
+[work]
+aws_access_key_id = fake-id-2
+aws_secret_access_key = fake%secret=2
+aws_session_token = fake-session-2
+"""
+CONFIG = """\
+[default]
+region = eu-west-1
+
+[profile work]  # a note
+region = us-east-2
+output = json
+
+[profile sso]
+sso_session = corp
+"""
+LINK = Link("/fake/bin/vault", MAIN_AGENT)
+
+
+def store(folder: Path, credentials: str = CREDENTIALS, config: str = CONFIG) -> Path:
+    (folder / "credentials").write_text(credentials)
+    (folder / "config").write_text(config)
+    return folder
+
+
+def secrets(folder: Path) -> dict[str, dict[str, str]]:
+    found = aws.read(folder, {}, folder).found
+    return {f.profile: f.credential.secrets for f in found if isinstance(f.credential, Cloud)}
+
+
+def test_profiles_with_keys(tmp_path: Path) -> None:
+    findings = aws.read(store(tmp_path), {}, tmp_path)
+    assert [
+        (f.profile, f.credential.mode, f.credential.facts) for f in findings.found if isinstance(f.credential, Cloud)
+    ] == [
+        ("amazon-bedrock:default", "env", {"region": "eu-west-1"}),
+        ("amazon-bedrock:work", "env", {"region": "us-east-2"}),
+    ]
+    assert secrets(tmp_path)["amazon-bedrock:work"] == {
+        "AWS_ACCESS_KEY_ID": "fake-id-2",
+        "AWS_SECRET_ACCESS_KEY": "fake%secret=2",
+        "AWS_SESSION_TOKEN": "fake-session-2",
+    }
+    assert [(s.name, s.why) for s in findings.skipped] == [("sso", "it holds no key: sso_session says whom to ask")]
+
+
+def test_written_over_itself_it_is_the_same_files(tmp_path: Path) -> None:
+    store(tmp_path)
+    put(aws.write(outgoing(aws.read(tmp_path, {}, tmp_path).found), {}, target(tmp_path)))
+    assert (tmp_path / "credentials").read_text() == CREDENTIALS
+    assert (tmp_path / "config").read_text() == CONFIG
+
+
+VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).map(lambda t: f"fake-{t}")
+
+
+@given(st.dictionaries(st.sampled_from(["default", "work", "a-b", "x.1"]), st.tuples(VALUES, VALUES), min_size=1))
+def test_written_anew_it_is_read_by_the_sdk(pairs: dict[str, tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "new"
+        folder.mkdir()
+        ones = [
+            aws.Outgoing(
+                MAIN_AGENT,
+                aws.profile_id(aws.ProviderId("amazon-bedrock"), profile),
+                Cloud(
+                    mode="env",
+                    facts={"region": "eu-west-1"},
+                    secrets={"AWS_ACCESS_KEY_ID": i, "AWS_SECRET_ACCESS_KEY": s},
+                ),
+            )
+            for profile, (i, s) in pairs.items()
+        ]
+        put(aws.write(ones, {}, target(folder)))
+        assert {p: tuple(v.values()) for p, v in secrets(folder).items()} == {
+            f"amazon-bedrock:{p}": pair for p, pair in pairs.items()
+        }
+        for profile, (key_id, secret) in pairs.items():
+            session = botocore.session.Session(profile=profile)
+            session.set_config_variable("credentials_file", str(folder / "credentials"))
+            session.set_config_variable("config_file", str(folder / "config"))
+            found = session.get_credentials()
+            assert (found.access_key, found.secret_key) == (key_id, secret)
+
+
+def test_connect_and_disconnect(tmp_path: Path) -> None:
+    store(tmp_path)
+    put(aws.connect(LINK, target(tmp_path)))
+    config = (tmp_path / "config").read_text()
+    assert config.startswith(CONFIG)
+    assert "[profile vault]\ncredential_process = /fake/bin/vault helper aws amazon-bedrock --tool aws\n" in config
+    put(aws.disconnect(target(tmp_path)))
+    assert (tmp_path / "config").read_text().rstrip() == CONFIG.rstrip()
+
+
+def test_scrubbing_leaves_no_key(tmp_path: Path) -> None:
+    store(tmp_path)
+    put(aws.scrub(aws.read(tmp_path, {}, tmp_path).found, LINK, target(tmp_path)))
+    assert "fake-" not in (tmp_path / "credentials").read_text()
+    config = (tmp_path / "config").read_text()
+    assert "credential_process = /fake/bin/vault helper aws amazon-bedrock:work --tool aws" in config
+    assert "# a note" in config
+
+
+def test_a_child_gets_the_variables(tmp_path: Path) -> None:
+    injection = aws.inject(outgoing(aws.read(store(tmp_path), {}, tmp_path).found), target(tmp_path))
+    assert {k: v.reveal() for k, v in injection.variables.items()} == {
+        "AWS_ACCESS_KEY_ID": "fake-id-1",
+        "AWS_SECRET_ACCESS_KEY": "fake-secret-1",
+        "AWS_REGION": "eu-west-1",
+    }
+    assert {"AWS_SESSION_TOKEN", "AWS_PROFILE"} <= injection.remove
+
+
+@pytest.mark.parametrize("content", ["aws_access_key_id = 1\n", "[a\n"])
+def test_damage_is_told_and_left_alone(tmp_path: Path, content: str) -> None:
+    store(tmp_path, credentials=content)
+    with pytest.raises(InputError, match="credentials"):
+        aws.read(tmp_path, {}, tmp_path)
+    assert (tmp_path / "credentials").read_text() == content
+
+
+def test_half_a_pair_is_skipped(tmp_path: Path) -> None:
+    findings = aws.read(store(tmp_path, "[half]\naws_access_key_id = fake\n", ""), {}, tmp_path)
+    assert [s.why for s in findings.skipped] == ["it has half of a key pair"]
+
+
+def test_where_it_is(tmp_path: Path) -> None:
+    named = {"AWS_SHARED_CREDENTIALS_FILE": "/fake/c", "AWS_CONFIG_FILE": "/fake/d"}
+    assert aws.places(named, tmp_path) == [Path("/fake/c"), Path("/fake/d")]
+    with pytest.raises(NotFound):
+        aws.read(None, {}, tmp_path)

@@ -1,0 +1,192 @@
+"""BMO, and other programs with a TOML file of providers: ``[providers.NAME]`` with ``api_key``.
+
+A value that is ``${NAME}``, ``$(command)`` or ``keychain:PROVIDER`` is a reference, never run or looked up by an import. A
+provider's ``base_url`` is kept as a fact, and so is its ``type``. Connected, ``api_key`` is ``"$(vault helper token
+PROVIDER)"``, which such programs run whenever they need the key. Comments and everything else in the file stay.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vault.errors import InputError, NotFound
+from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
+from vault.interop.documents import toml_bytes, toml_in
+from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.plans import Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.sources import kind_of, shown_name
+from vault.interop.tools import Orders, Tool
+from vault.unlock.references import parse_reference
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, parse_provider, profile_id, provider_of
+
+NAME, _TITLE = "bmo", "BMO"
+_FACTS = ("base_url", "type")
+_ASKS = "helper token"
+
+
+def places(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """The project's file, and the home's."""
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return [Path.cwd() / "bmo.toml", config / "bmo" / "bmo.toml"]
+
+
+def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Findings:
+    """The providers' keys. ``source`` is a file like it. Raises NotFound, InputError, StorageError."""
+    files = [_file(source)] if source is not None else [p for p in places(environ, home) if kind_of(p) == "file"]
+    if not files or kind_of(files[0]) == "missing":
+        raise NotFound(f"{_TITLE} has no bmo.toml here", hint="name it with --from")
+    findings = Findings(NAME, [str(p) for p in files])
+    for path in files:
+        for name, table in _providers(toml_in(path)).items():
+            if not isinstance(table, Mapping) or "api_key" not in table:
+                continue
+            try:
+                credential = credential_of(table)
+                profile = profile_id(parse_provider(str(name)), DEFAULT_NAME)
+                if any(f.profile == profile for f in findings.found):
+                    raise InputError(f"{findings.found[0].path} has it too, and comes first")
+            except InputError as error:
+                findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
+                continue
+            ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
+            findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+    return findings
+
+
+def credential_of(table: Mapping[str, Any]) -> AnyCredential:
+    """A table's key, or what it refers to. Raises InputError."""
+    facts = {name: str(table[name]) for name in _FACTS if isinstance(table.get(name), str)}
+    value = table["api_key"]
+    if isinstance(value, str) and _ASKS in value and value.strip().startswith("$("):
+        raise InputError("it asks the vault already")
+    if isinstance(value, str) and value.strip().startswith(("$", "keychain:", "keyring:")):
+        scheme, target = parse_reference(value.strip())
+        return Reference(scheme=scheme, target=target, metadata=facts)
+    return ApiKey(key=usable_secret(value, "api_key"), metadata=facts)
+
+
+def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
+    """Put keys, and references as they were, into the file. Raises InputError, StorageError."""
+    plan, path = Plan(NAME), _target(target)
+    document = toml_in(path)
+    for one in outgoing:
+        match one.credential:
+            case ApiKey(key=value) | Token(token=value):
+                if "$" in value or value.startswith(("keychain:", "keyring:")):
+                    why = "the file would read its key as a reference: vault connect bmo has the vault asked instead"
+                    plan.left_out.append(Skipped(one.profile, str(path), why))
+                    continue
+            case Reference(scheme="env", target=name):
+                value = f"${{{name}}}"
+            case Reference(scheme="command", target=command):
+                value = f"$({command})"
+            case Reference(scheme="keychain" | "keyring" as scheme, target=place):
+                value = f"{scheme}:{place}"
+            case _:
+                why = f"a {one.credential.kind} doesn't last in a file: vault connect bmo has the vault asked instead"
+                plan.left_out.append(Skipped(one.profile, str(path), why))
+                continue
+        table = _table(document, one.provider)
+        table["api_key"] = value
+        for name in _FACTS:
+            if name in one.credential.metadata and name not in table:
+                table[name] = one.credential.metadata[name]
+        plan.written.append(Written(one.agent, one.profile, one.provider, str(path)))
+    if plan.written:
+        plan.writes.append(Write(path, toml_bytes(document)))
+    return plan
+
+
+def connect(link: Link, target: Target) -> Plan:
+    """``api_key`` of each provider asks the vault."""
+    plan, path = Plan(NAME), _target(target)
+    document = toml_in(path)
+    for what in link.what:
+        provider = ProviderId(what.partition(":")[0])
+        _table(document, provider)["api_key"] = f"$({shlex.join(link.asks('token', what, tool=NAME))})"
+    plan.writes.append(Write(path, toml_bytes(document), secret=_holds_secrets(document)))
+    return plan
+
+
+def disconnect(target: Target) -> Plan:
+    """Take out every ``api_key`` that asks the vault."""
+    plan, path = Plan(NAME), _target(target)
+    document = toml_in(path)
+    before = toml_bytes(document)
+    providers = _providers(document)
+    for name in list(providers):
+        table = providers[name]
+        if isinstance(table, Mapping) and _ASKS in str(table.get("api_key", "")):
+            del table["api_key"]  # type: ignore[attr-defined]
+            if not table:
+                del providers[name]
+    if toml_bytes(document) != before:
+        plan.writes.append(Write(path, toml_bytes(document)))
+    return plan
+
+
+def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
+    """In place of each key, the command that asks the vault for it."""
+    plan = Plan(NAME)
+    for path in dict.fromkeys(Path(f.path) for f in found if isinstance(f.credential, ApiKey)):
+        document = toml_in(path)
+        for one in found:
+            if Path(one.path) == path and isinstance(one.credential, ApiKey):
+                asks = shlex.join(link.asks("token", one.profile, tool=NAME))
+                _table(document, provider_of(one.profile))["api_key"] = f"$({asks})"
+        plan.writes.append(Write(path, toml_bytes(document)))
+    del target
+    return plan
+
+
+def _providers(document: Any) -> Any:
+    found = document.get("providers")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _table(document: Any, provider: str) -> Any:
+    import tomlkit
+
+    if "providers" not in document:
+        document["providers"] = tomlkit.table(is_super_table=True)
+    providers = document["providers"]
+    if provider not in providers:
+        providers[provider] = tomlkit.table()
+    return providers[provider]
+
+
+def _holds_secrets(document: Any) -> bool:
+    keys = [t.get("api_key") for t in _providers(document).values() if isinstance(t, Mapping)]
+    return any(isinstance(k, str) and not k.startswith(("$", "keychain:", "keyring:")) for k in keys)
+
+
+def _target(target: Target) -> Path:
+    if target.path is not None:
+        return _file(target.path)
+    return next(
+        (p for p in places(target.environ, target.home) if kind_of(p) == "file"), places(target.environ, target.home)[1]
+    )
+
+
+def _file(source: Path) -> Path:
+    path = source.absolute()
+    return path / "bmo.toml" if kind_of(path) == "folder" else path
+
+
+TOOL = Tool(
+    name=NAME,
+    title=_TITLE,
+    places=places,
+    ownership="vault; references: where they point",
+    line="vault connect bmo",
+    helper="token",
+    read=read,
+    write=write,
+    connect=connect,
+    disconnect=disconnect,
+    scrub=scrub,
+)
