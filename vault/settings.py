@@ -17,7 +17,8 @@
     profile = "work"
 
 Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY,
-VAULT_LEASE, VAULT_CONFIG (the file). Without a file everything has its default. No setting holds a secret.
+VAULT_LEASE, VAULT_CONFIG (the file). An empty variable counts as unset, but for the two lists of providers, which it empties.
+Without a file everything has its default. No setting holds a secret.
 """
 
 from __future__ import annotations
@@ -88,10 +89,13 @@ class Settings:
 
 
 def settings_path(environ: Mapping[str, str]) -> Path:
-    """Where the settings file is: VAULT_CONFIG, else the platform's configuration folder."""
+    """Where the settings file is: VAULT_CONFIG, else the platform's configuration folder. Raises NotReady."""
     named = environ.get("VAULT_CONFIG", "")
     if named:
-        return Path(named).expanduser().absolute()
+        try:
+            return Path(named).expanduser().absolute()
+        except RuntimeError:
+            raise NotReady("VAULT_CONFIG names the home of a user who isn't there", hint="give a whole path") from None
     from platformdirs import PlatformDirs
 
     return Path(PlatformDirs("agent-vault", appauthor=False).user_config_dir) / "config.toml"
@@ -101,7 +105,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings in force. Raises NotReady (exit 78) naming file, line and key of the first mistake."""
     path = settings_path(environ)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return _overridden(Settings(path), environ)
     except (OSError, UnicodeDecodeError) as error:
@@ -113,7 +117,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def parse_settings(text: str, path: Path) -> Settings:
-    """Settings from TOML. Raises NotReady."""
+    """Settings from TOML, which may start with a byte order mark. Raises NotReady."""
+    text = text.removeprefix("\ufeff")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -141,82 +146,98 @@ class _Reader:
             elif key == "provider":
                 for name, inner in self._table(value, key).items():
                     if name != "auto_update" or not isinstance(inner, bool):
-                        raise self._wrong("provider", name, "the only key here is auto_update, true or false")
+                        raise self._wrong(("provider", name), "the only key here is auto_update, true or false")
                     found = replace(found, auto_update=inner)
             elif key == "refresh":
                 for name, inner in self._table(value, key).items():
                     if name not in ("leeway", "lease"):
-                        raise self._wrong("refresh", name, "the keys here are leeway and lease")
+                        raise self._wrong(("refresh", name), "the keys here are leeway and lease")
                     length = self._length(inner, "refresh", name)
                     found = replace(found, leeway=length) if name == "leeway" else replace(found, lease=length)
             elif key == "providers":
                 tables = self._table(value, key)
                 found = replace(found, providers={name: self._provider(name, inner) for name, inner in tables.items()})
             else:
-                raise self._wrong("", key, "there is no such setting")
+                raise self._wrong((key,), "there is no such setting")
         return found
 
     def _provider(self, provider: str, value: Any) -> ProviderSettings:
-        section = f"providers.{provider}"
+        place = ("providers", provider)
         try:
             parse_provider(provider)
         except InputError as error:
-            raise self._wrong("", provider, error.message) from None
+            raise self._wrong(place, error.message) from None
         found = ProviderSettings()
-        for name, inner in self._table(value, provider).items():
+        for name, inner in self._table(value, *place).items():
             if name == "leeway":
-                found = replace(found, leeway=self._length(inner, section, name))
+                found = replace(found, leeway=self._length(inner, *place, name))
                 continue
             if name not in ProviderSettings.__dataclass_fields__:
                 known = ", ".join(ProviderSettings.__dataclass_fields__)
-                raise self._wrong(section, name, f"the keys here are {known}")
+                raise self._wrong((*place, name), f"the keys here are {known}")
             if not isinstance(inner, str):
-                raise self._wrong(section, name, "it must be a text")
+                raise self._wrong((*place, name), "it must be a text")
             if name == "auth_source" and inner not in AUTH_SOURCES:
-                raise self._wrong(section, name, "it is one of " + ", ".join(AUTH_SOURCES))
+                raise self._wrong((*place, name), "it is one of " + ", ".join(AUTH_SOURCES))
             found = replace(found, **{name: inner})  # type: ignore[arg-type]
         return found
 
-    def _table(self, value: Any, key: str) -> dict[str, Any]:
+    def _table(self, value: Any, *place: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self._wrong("", key, "it must be a table")
+            raise self._wrong(place, "it must be a table")
         return value
 
     def _providers(self, value: Any, key: str) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self._wrong("", key, "it must be a list of provider ids")
+        if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
+            raise self._wrong((key,), "it must be a list of provider ids")
         return tuple(value)
 
     def _sources(self, value: Any, key: str) -> tuple[str, ...]:
         if not isinstance(value, list) or any(v not in SOURCES for v in value) or len(set(value)) != len(value):
-            raise self._wrong("", key, "it is a list of " + ", ".join(SOURCES))
+            raise self._wrong((key,), f"it is a list of {', '.join(SOURCES)}, each at most once")
         return tuple(value)
 
-    def _length(self, value: Any, section: str, key: str) -> int:
+    def _length(self, value: Any, *place: str) -> int:
         try:
             return length_of_time(str(value))
         except InputError as error:
-            raise self._wrong(section, key, error.message) from None
+            raise self._wrong(place, f"{error.message}: {error.hint}") from None
 
-    def _wrong(self, section: str, key: str, why: str) -> NotReady:
-        name = f"{section}.{key}" if section else key
-        line = self._line(section, key)
-        return NotReady(f"{self._path}, line {line}: {name}: {why}", hint="vault config edit")
+    def _wrong(self, place: tuple[str, ...], why: str) -> NotReady:
+        return NotReady(
+            f"{self._path}, line {_line(self._text, place)}: {'.'.join(place)}: {why}", hint="vault config edit"
+        )
 
-    def _line(self, section: str, key: str) -> int:
-        """The line a key stands on; the first one when it can't be found."""
-        inside = ""
-        wanted = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
-        header = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
-        for number, line in enumerate(self._text.splitlines(), start=1):
-            found = header.match(line)
-            if found:
-                inside = found[1].replace('"', "").replace("'", "").replace(" ", "")
-                if not section and inside.rpartition(".")[2] == key:
-                    return number
-            elif inside == section and wanted.match(line):
-                return number
-        return 1
+
+_KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+_KEYS = rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*"
+_HEADER = re.compile(rf"\s*\[\[?{_KEYS}\]\]?\s*(?:#.*)?$")
+_PAIR = re.compile(rf"{_KEYS}=(.*)$")
+
+
+def _line(text: str, place: tuple[str, ...]) -> int:
+    """The line a key or a table stands on, an inline table's when the key is in one."""
+    inside: tuple[str, ...] = ()
+    nearest, depth, quote = 1, 0, ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if quote:
+            quote = "" if quote in line else quote
+            continue
+        header, pair = _HEADER.match(line), _PAIR.match(line)
+        found = header or pair
+        if found is None:
+            continue
+        keys = tuple(k[1:-1] if k[0] in "\"'" else k for k in re.findall(_KEY, found[1]))
+        here = keys if header else inside + keys
+        if here[: len(place)] == place:
+            return number
+        if place[: len(here)] == here and len(here) > depth:
+            nearest, depth = number, len(here)
+        if header:
+            inside = keys
+        elif pair:
+            quote = next((q for q in ('"""', "'''") if pair[2].count(q) % 2), "")
+    return nearest
 
 
 def _overridden(found: Settings, environ: Mapping[str, str]) -> Settings:
@@ -225,8 +246,14 @@ def _overridden(found: Settings, environ: Mapping[str, str]) -> Settings:
         if name not in environ:
             continue
         values = tuple(v.strip() for v in environ[name].split(",") if v.strip())
-        if key == "sources" and any(v not in SOURCES for v in values):
-            raise NotReady(f"{name} names an unknown source", hint="use " + ", ".join(SOURCES))
+        if key == "sources":
+            if not values:
+                continue
+            if any(v not in SOURCES for v in values) or len(set(values)) != len(values):
+                raise NotReady(
+                    f"{name} names an unknown source, or one twice",
+                    hint=f"use {', '.join(SOURCES)}, separated by commas",
+                )
         found = replace(found, **{key: values})  # type: ignore[arg-type]
     for key in ("leeway", "lease"):
         name = f"VAULT_{key.upper()}"

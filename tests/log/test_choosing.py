@@ -43,7 +43,7 @@ candidates = sound | st.builds(
     health=st.builds(Health, cooldown_until=MOMENTS, disabled_until=MOMENTS),
     last_used=st.integers(0, 3),
     trouble=st.sampled_from(["", "", "", "destroyed", "unresolved_reference"]),
-    needs_sign_in=st.booleans(),
+    sign_in_from=st.none() | MOMENTS,
 )
 
 
@@ -257,7 +257,7 @@ def test_profiles_take_turns(count: int, kind: str) -> None:
         (Candidate("other:a", "main", CredentialFacts(kind="token")), "wrong_provider", None),
         (Candidate("openai:a", "main", CredentialFacts(kind="token"), trouble="destroyed"), "destroyed", None),
         (Candidate("openai:a", "main", None, trouble="destroyed"), "destroyed", None),
-        (Candidate("openai:a", "main", CredentialFacts(kind="token"), needs_sign_in=True), "", None),
+        (Candidate("openai:a", "main", CredentialFacts(kind="token"), sign_in_from=0), "", None),
         (
             Candidate("openai:a", "main", CredentialFacts(kind="token"), health=Health(disabled_until=NOW + 1)),
             "disabled",
@@ -269,7 +269,7 @@ def test_profiles_take_turns(count: int, kind: str) -> None:
                 "openai:a",
                 "main",
                 CredentialFacts(kind="oauth", expires_at=NOW, refresh_fingerprint="r"),
-                needs_sign_in=True,
+                sign_in_from=0,
             ),
             "needs_sign_in",
             NOW,

@@ -37,7 +37,7 @@ def fold(events: Sequence[Event]) -> RotationState:
     """A rotation after events recorded at 1, 2, …"""
     state = None
     for version, event in enumerate(events, start=1):
-        state = evolve_rotation(state, event, version, version, "main", "openai")
+        state = evolve_rotation(state, event, version, version, version, "main", "openai")
     return state or RotationState(**ONE)
 
 

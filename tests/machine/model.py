@@ -74,6 +74,7 @@ class Model:
     orders: dict[tuple[str, str], list[tuple[int, list[str] | None]]] = field(default_factory=dict)
     pins: dict[tuple[str, str], str] = field(default_factory=dict)
     used: dict[tuple[str, str], int] = field(default_factory=dict)
+    turns: dict[tuple[str, str], int] = field(default_factory=dict)
     sick: dict[tuple[str, str], Sickness] = field(default_factory=dict)
 
     # -- looking
@@ -141,7 +142,7 @@ class Model:
             return [pin] if live(pin) else []
         order = self.order(agent, provider)
         if order is None:
-            order = sorted(visible, key=lambda p: (RANK[stored(p).kind], self.used.get((visible[p], p), 0), p))
+            order = sorted(visible, key=lambda p: (RANK[stored(p).kind], self.turns.get((visible[p], p), 0), p))
         able = [p for p in order if live(p) and sickness(p).disabled <= now]
         ready = [p for p in able if sickness(p).cooling <= now]
         waiting = sorted((p for p in able if sickness(p).cooling > now), key=lambda p: sickness(p).cooling)
@@ -300,7 +301,7 @@ class Model:
     def use(self, agent: str, profile: str, now: int) -> int:
         owner = self.visible(agent)[profile]
         position = self.happen(now)
-        self.used[owner, profile] = self.at
+        self.used[owner, profile], self.turns[owner, profile] = self.at, position
         return position
 
     def inherit(self, agent: str, parent: str, now: int) -> int | None:

@@ -383,9 +383,9 @@ class Commands(RuleBasedStateMachine):
         decision = decide(self.context, agent, provider)
         tried = [c.what for c in decision.considered if c.code in ("chosen", "next", "cooling_down")]
         assert tried == self.model.ranking(agent, provider, self.now)
-        mine = [c.what for c in decision.considered if c.code != "hidden"]
-        assert len(set(mine)) == len(mine)
-        assert set(mine) >= set(self.model.visible(agent, f"{provider}:"))
+        named = [(c.what, c.owner) for c in decision.considered]
+        assert len(set(named)) == len(named)
+        assert set(named) >= set(self.model.visible(agent, f"{provider}:").items())
 
     # -- at the end
 

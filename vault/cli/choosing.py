@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,11 @@ from vault.cli.session import (
     complete_provider,
     opened,
 )
+from vault.errors import UsageError
 from vault.values import ProviderId, parse_profile, provider_of
+
+if TYPE_CHECKING:
+    from vault.model.choosing import Considered
 
 ProviderArgument = Annotated[
     str, typer.Argument(metavar="PROVIDER", help="The provider.", autocompletion=complete_provider)
@@ -44,7 +48,7 @@ def why(
     provider: ProviderArgument, agent: AgentOption = "main", json: JsonOption = False, no_input: NoInputOption = False
 ) -> None:
     """Explain which credential would be used, with every candidate and its reason. Hands nothing out."""
-    from vault.commands.why import decide
+    from vault.commands.why import NEEDS_NONE, aside, decide
 
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
@@ -75,20 +79,23 @@ def why(
             return
         if chosen:
             output.write(f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}")
+        elif decision.basis == NEEDS_NONE:
+            output.write(f"agent {name} needs nothing for {wanted}: {decision.basis}")
         else:
             output.write(f"agent {name} has nothing to use for {wanted}")
         if decision.considered:
             output.table(
                 ("CANDIDATE", "KIND", "AGENT", "REASON"),
-                [
-                    (c.what, c.kind, c.owner, c.text + (f" ({output.until(c.until, now)})" if c.until else ""))
-                    for c in decision.considered
-                ],
+                [(c.what, c.kind, c.owner, _reason(c, now)) for c in decision.considered],
             )
-        if any(c.what.startswith("env:") for c in decision.considered) and any(
-            not c.what.startswith("env:") for c in decision.considered
-        ):
-            output.say("vault exec and vault env put stored profiles in place of environment variables")
+        note = aside(decision)
+        if note:
+            output.say(note)
+
+
+def _reason(line: Considered, now: int) -> str:
+    text = f"{line.text}, although it is cooling down" if line.code == "chosen" and line.until else line.text
+    return text + (f" ({output.until(line.until, now)})" if line.until else "")
 
 
 @order.command("get")
@@ -228,6 +235,8 @@ def report(
     with opened(name, no_input=no_input) as context:
         now = context.clock.now()
         reset = None
+        if retry_after and until:
+            raise UsageError("two reset times are given", hint="use --until or --retry-after")
         if retry_after:
             reset = now + parse_length(retry_after)
         elif until:

@@ -114,7 +114,7 @@ def report(
     reason: str = "",
     command: str = "",
 ) -> tuple[Steered, Health]:
-    """Record how a use went. The owner's health changes. Raises UsageError, NotFound."""
+    """Record how a use went. The owner's health changes. Raises UsageError, NotFound, NewerVersion."""
     if outcome not in ("success", "failure"):
         raise UsageError(f"{outcome!r} is not an outcome", hint="use success or failure")
     if outcome == "failure":
@@ -131,9 +131,12 @@ def report(
         model=model,
     )
     provider = provider_of(profile)
-    steered = _steer(
-        context, owner, provider, lambda _: event, reason, command, UseReported, profile=profile, outcome=outcome
-    )
+
+    def decide(state: RotationState) -> Event:
+        rotation_model.decidable(state)
+        return event
+
+    steered = _steer(context, owner, provider, decide, reason, command, UseReported, profile=profile, outcome=outcome)
     return steered, context.queries.rotation(owner, provider).health_of(profile)
 
 

@@ -1,8 +1,9 @@
-"""Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate.
+"""Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate once.
 
 Order of precedence: the pin; the sources (environment, .env, then stored, unless told otherwise); among stored profiles the
 explicit order if one is set (others excluded), else oauth, token, api_key, then least recently used. Those cooling down come
-last, the soonest end first. Nothing depends on anything but the arguments.
+last, the soonest end first. A pinned profile is used whatever its health. A profile that is logged out is missing, and hides
+nothing. Nothing depends on anything but the arguments.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ CODES = {
 class Candidate:
     """A profile as choosing sees it. ``trouble`` is a reason code known beforehand, such as destroyed.
 
-    ``needs_sign_in`` matters once the access token has ended.
+    ``last_used`` is when it was handed out last, and ``turn`` the position of that event: it decides where the clock stood
+    still. ``sign_in_from`` is from when only a person can renew it, None for not at all; it matters once the access token
+    has ended.
     """
 
     profile: str
@@ -56,12 +59,17 @@ class Candidate:
     health: Health = WELL
     last_used: int = 0
     trouble: str = ""
-    needs_sign_in: bool = False
+    turn: int = 0
+    sign_in_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A candidate and what became of it. ``what`` is a profile id or ``env:NAME``; ``until`` ends a wait (microseconds)."""
+    """A candidate and what became of it. ``what`` is a profile id or ``env:NAME``.
+
+    ``until`` (microseconds) is when the wait it was put aside for ends, or when it expired; a chosen one has it when it is
+    cooling down and nothing else was better.
+    """
 
     what: str
     code: str
@@ -105,9 +113,9 @@ def choose(
 
     ``environment`` and ``dotenv`` are names of variables that are set there; ``sources`` those that may be used, first first.
     """
-    visible, hidden = _visible(candidates)
+    visible, others = _visible(candidates)
     ranked, passed, basis = _stored(provider, visible, now, pin, pinned_by, order, ordered_by)
-    passed += hidden
+    passed += others
     offers = {
         "environment": [Considered(f"env:{name}", "next", kind="environment") for name in environment],
         "dotenv": [Considered(f"dotenv:{name}", "next", kind="environment") for name in dotenv],
@@ -125,16 +133,16 @@ def choose(
             chosen = replace(offered[0], code="chosen")
             lines += [chosen, *offered[1:]]
             if source != "stored":
-                basis = (
-                    f"{chosen.what.partition(':')[2]} is set in {_PLACES[source]}, which comes before stored profiles"
-                )
+                basis = f"{chosen.what.partition(':')[2]} is set in {_PLACES[source]}, {_standing(source, sources)}"
         else:
-            lines += [replace(c, code=f"{winner}_first") for c in offered]
+            lines += [replace(c, code=f"{winner}_first", until=None) for c in offered]
     for source, offered in offers.items():
         if pin and source != "stored":
             lines += [replace(c, code="not_pinned") for c in offered]
         elif not pin and source not in sources:
-            lines += [replace(c, code="ignored_source") for c in offered]
+            lines += [replace(c, code="ignored_source", until=None) for c in offered]
+    if chosen is None and not pin and "stored" not in sources:
+        basis = f"stored profiles are switched off here, and {_nothing_set(sources)}"
     by_profile = {c.profile: c for c in visible}
     candidate = by_profile.get(chosen.what) if chosen and winner == "stored" else None
     return Decision(agent, provider, basis, chosen, candidate, lines + passed)
@@ -154,24 +162,50 @@ def trouble(candidate: Candidate, provider: str, now: int) -> tuple[str, int | N
             return "expired", facts.expires_at
         if facts.ownership == "external":
             return "stale", facts.expires_at
-    if candidate.needs_sign_in and facts.expires_at is not None and facts.expires_at <= now:
-        return "needs_sign_in", facts.expires_at
+        if candidate.sign_in_from is not None and candidate.sign_in_from <= now:
+            return "needs_sign_in", facts.expires_at
     if health.disabled_until > now:
         return "disabled", health.disabled_until
     return "", None
 
 
+def _standing(source: str, sources: Sequence[str]) -> str:
+    """Why a source that isn't the store won, in words."""
+    if "stored" not in sources:
+        return "and stored profiles are switched off here"
+    if sources.index("stored") < sources.index(source):
+        return "and no stored profile can be used"
+    return "which comes before stored profiles"
+
+
+def _nothing_set(sources: Sequence[str]) -> str:
+    places = " and ".join(_PLACES[source] for source in sources)
+    return f"no variable is set in {places}" if places else "so is everything else"
+
+
 def _visible(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Considered]]:
-    """Nearest owner wins where two have a profile of the same id; one that is logged out hides nothing."""
+    """One candidate for each profile id, and what became of the others of that id.
+
+    The nearest owner wins; one that is logged out hides nothing.
+    """
     taken: dict[str, Candidate] = {}
-    hidden: list[Considered] = []
     for candidate in candidates:
         other = taken.get(candidate.profile)
         if other is None or (other.facts is None and candidate.facts is not None):
             taken[candidate.profile] = candidate
-        elif candidate.facts is not None:
-            hidden.append(Considered(candidate.profile, "hidden", candidate.owner, candidate.facts.kind))
-    return list(taken.values()), hidden
+    others = []
+    for candidate in candidates:
+        if candidate is taken[candidate.profile]:
+            continue
+        if candidate.facts is None:
+            others.append(_absent(candidate))
+        else:
+            others.append(Considered(candidate.profile, "hidden", candidate.owner, candidate.facts.kind))
+    return list(taken.values()), others
+
+
+def _absent(candidate: Candidate) -> Considered:
+    return Considered(candidate.profile, candidate.trouble or "missing", candidate.owner)
 
 
 def _stored(
@@ -208,11 +242,15 @@ def _stored(
             usable.append(Considered(profile, "next", candidate.owner, kind))
     cooling.sort(key=lambda c: c.until or 0)
     for candidate in visible:
-        if candidate.profile not in named and candidate.facts is not None:
+        if candidate.profile in named:
+            continue
+        if candidate.facts is None:
+            passed.append(_absent(candidate))
+        else:
             passed.append(Considered(candidate.profile, excluded, candidate.owner, candidate.facts.kind))
     return usable + cooling, passed, basis
 
 
-def _rank(candidate: Candidate) -> tuple[int, int, str]:
+def _rank(candidate: Candidate) -> tuple[int, int, int, str]:
     kind = candidate.facts.kind if candidate.facts else ""
-    return RANKS.get(kind, 9), candidate.last_used, candidate.profile
+    return RANKS.get(kind, 9), candidate.last_used, candidate.turn, candidate.profile

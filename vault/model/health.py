@@ -8,8 +8,8 @@
 | auth_permanent | disabled | 10 min, doubling, at most 1 h |
 
 A reset time the provider reported replaces the schedule's, and may be as far as 31 days ahead. A window is never shortened by
-another failure. A success, a new credential or ``health clear`` forgives everything; so do 24 hours without a failure, which
-start the count anew.
+another failure. A success, a new credential or ``health clear`` forgives everything. After 24 hours without a failure the count
+starts anew; a window that a reset time opened holds to its end all the same.
 """
 
 from __future__ import annotations

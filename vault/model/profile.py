@@ -54,6 +54,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A profile as of ``version`` in its stream. After a logout ``current`` is None and ``ended`` is what it was.
 
+    ``previous`` is the credential before this one; tokens that a refresh replaced are the same credential.
     ``claim`` is a refresh without an outcome; ``uncertain`` counts those in a row whose outcome nobody will ever know;
     ``needs_sign_in`` is why only a person can go on; ``retry_at`` is when the provider wants to be asked again.
     """
@@ -96,11 +97,10 @@ def evolve_profile(
             current = Held(position=position, since=at, facts=facts, tool=tool)
             previous, ended, logged_out_at = last or previous, None, 0
         case ProfileRestored(credential=facts, from_position=origin):
-            current = Held(position=origin, since=at, facts=facts)
+            tool = next((h.tool for h in (current, ended, previous) if h is not None and h.position == origin), "")
+            current = Held(position=origin, since=at, facts=facts, tool=tool)
             if last and last.position != origin:
                 previous = last
-            elif previous and previous.position == origin:
-                previous = None
             ended, logged_out_at = None, 0
         case ProfileLoggedOut():
             current, ended, logged_out_at = None, last, at

@@ -48,6 +48,15 @@ def need(state: ProfileState, now: int, leeway: int, *, force: bool = False) -> 
     return Need(DUE)
 
 
+def given_up_from(state: ProfileState) -> int | None:
+    """From when only a person can renew a profile: 0 for since ever, the end of the last try's lease, None for not at all."""
+    if state.needs_sign_in or state.uncertain >= TRIES_WHEN_UNCERTAIN:
+        return 0
+    if state.claim and state.uncertain + 1 >= TRIES_WHEN_UNCERTAIN:
+        return state.claim.lease_until
+    return None
+
+
 def claim(state: ProfileState, now: int, lease: int = 0) -> RefreshClaimed:
     """Decide to claim a due refresh for ``lease`` microseconds. Raises SignInAgain when only a person can go on, NewerVersion."""
     decidable(state)

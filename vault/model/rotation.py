@@ -24,7 +24,10 @@ from vault.model.health import WELL, after_failure, after_success
 
 
 class RotationState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rotation as of ``version`` in its stream. ``order`` None means no order of its own."""
+    """A rotation as of ``version`` in its stream. ``order`` None means no order of its own.
+
+    ``turns`` are the positions of the last hand-outs: profiles take turns by them where the clock stood still.
+    """
 
     agent: str
     provider: str
@@ -32,6 +35,7 @@ class RotationState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     order: list[str] | None = None
     pin: str = ""
     last_used: dict[str, int] = {}
+    turns: dict[str, int] = {}
     health: dict[str, Health] = {}
     unknown: str = ""
 
@@ -41,17 +45,17 @@ class RotationState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def evolve_rotation(
-    state: RotationState | None, event: Event, version: int, at: int, agent: str, provider: str
+    state: RotationState | None, event: Event, version: int, position: int, at: int, agent: str, provider: str
 ) -> RotationState:
     """The rotation after an event recorded at ``at``."""
     if state is None:
         state = RotationState(agent=agent, provider=provider)
     order, pin = state.order, state.pin
-    last_used, health, unknown = state.last_used, state.health, state.unknown
+    last_used, turns, health, unknown = state.last_used, state.turns, state.health, state.unknown
     match event:
         case CredentialIssued(profile=profile):
             if profile:
-                last_used = {**last_used, profile: at}
+                last_used, turns = {**last_used, profile: at}, {**turns, profile: position}
         case UseReported(profile=profile, outcome="success"):
             health = {**health, profile: after_success(at)}
         case UseReported(profile=profile, outcome="failure", failure=failure, until=until):
@@ -80,6 +84,7 @@ def evolve_rotation(
         order=order,
         pin=pin,
         last_used=last_used,
+        turns=turns,
         health=health,
         unknown=unknown,
     )

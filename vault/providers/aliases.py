@@ -77,7 +77,11 @@ def _data() -> dict[str, Any]:
 
 
 def allowed(provider: str, enabled: Collection[str], disabled: Collection[str]) -> bool:
-    """Whether a provider may be used by lists that may hold any tool's name for it. Being disabled wins."""
-    if provider in {canonical(name) or name for name in disabled}:
+    """Whether a provider may be used by lists that may hold any tool's name for it, in any case. Being disabled wins."""
+    if provider in _meant(disabled):
         return False
-    return not enabled or provider in {canonical(name) or name for name in enabled}
+    return not enabled or provider in _meant(enabled)
+
+
+def _meant(listed: Collection[str]) -> set[str]:
+    return {canonical(name) or name.strip().casefold() for name in listed}

@@ -3,35 +3,45 @@
 | written | means |
 |---|---|
 | ``${NAME}`` or ``$NAME`` | an environment variable; ``${NAME:?}`` the same |
-| ``$(command …)`` | what a command prints, run by the shell, its trailing line ends cut |
+| ``$(command …)`` | what a command prints, run by the shell, its trailing line ends cut; it has 30 seconds and no input |
 | ``keyring:service/user`` | an entry of the OS keyring |
 | ``keychain:provider`` | this vault's own keyring service, user = the provider |
-| ``file:path`` | a file's content, its trailing line ends cut |
+| ``file:path`` | a regular file's content, its trailing line ends and its byte order mark cut |
 
-A reference that an import brought from another tool is never run as a command: only one that a person typed here is.
+A secret is one line of at most 64 Ki characters, and no more than that is read. No error holds what was fetched, nor any part of
+it. A command that takes too long or prints too much is ended; so is what it started, but for one that could ask on a terminal,
+which stays in the terminal's own group. A reference that an import brought from another tool is never run as a command: only one
+that a person typed here is.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain, Unavailable
 from vault.unlock.os_keyring import keyring_password
-from vault.values import parse_secret
+from vault.values import LARGEST_SECRET, parse_secret
+
+if TYPE_CHECKING:
+    import subprocess
 
 COMMAND_SECONDS = 30.0
 KEYCHAIN_SERVICE = "agent-vault-provider"
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::\?[^}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))")
 SCHEMES = ("env", "command", "keyring", "keychain", "file")
+LARGEST_BYTES = 4 * LARGEST_SECRET
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::\?[^}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_FORMS = "write ${NAME}, $(command), keyring:service/user, keychain:provider or file:path"
 
 
 def parse_reference(text: str) -> tuple[str, str]:
     """(scheme, target) of a reference as people write it. Raises InputError."""
     text = text.strip()
+    if "\0" in text:
+        raise InputError("that is not a reference: it holds a control character", hint=_FORMS)
     variable = _VARIABLE.fullmatch(text)
     if variable:
         return "env", variable[1] or variable[2]
@@ -43,19 +53,21 @@ def parse_reference(text: str) -> tuple[str, str]:
     if scheme == "keychain" and target:
         return "keychain", target
     if scheme == "file" and target:
-        return "file", str(Path(target).expanduser().absolute())
-    raise InputError(
-        "that is not a reference",
-        hint="write ${NAME}, $(command), keyring:service/user, keychain:provider or file:path",
-    )
+        try:
+            return "file", str(Path(target).expanduser().absolute())
+        except RuntimeError:
+            raise InputError(
+                "that reference names the home of a user who isn't there", hint="give the file's whole path"
+            ) from None
+    raise InputError("that is not a reference", hint=_FORMS)
 
 
 def quick(scheme: str, target: str, environ: Mapping[str, str]) -> bool | None:
     """Whether a reference leads somewhere, as far as can be told without fetching: None when only fetching tells."""
     if scheme == "env":
-        return bool(environ.get(target))
+        return bool(environ.get(target, "").strip())
     if scheme == "file":
-        return Path(target).is_file()
+        return os.path.isfile(target)
     return None if scheme in SCHEMES else False
 
 
@@ -65,45 +77,115 @@ def fetch(scheme: str, target: str, environ: Mapping[str, str]) -> str:
         value = environ.get(target, "")
         if not value:
             raise NotFound(f"the variable {target} is not set", hint=f"set {target}")
-        return parse_secret(value)
+        return _checked(value, f"the variable {target}")
     if scheme == "file":
-        try:
-            return parse_secret(Path(target).read_text("utf-8").rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise StorageError(f"the file {target} can't be read: {reason}", hint="check the path") from None
+        return _checked(_text(_read_file(target), f"the file {target}").removeprefix("\ufeff"), f"the file {target}")
     if scheme in ("keyring", "keychain"):
         service, user = target.split("/", 1) if scheme == "keyring" else (KEYCHAIN_SERVICE, target)
         found = keyring_password(service, user)
         if not found:
             raise NotFound(f"the OS keyring has no entry {service}/{user}", hint="check the names")
-        return parse_secret(found)
+        return _checked(found, f"the OS keyring's entry {service}/{user}")
     if scheme == "command":
-        return parse_secret(_run(target, environ))
+        what = "the output of the reference's command"
+        return _checked(_text(_run(target, environ), what), what)
     raise NotFound(f"a reference of kind {scheme} can't be fetched here", hint="log in with a reference of vault's own")
 
 
-def _run(command: str, environ: Mapping[str, str]) -> str:
+def _checked(text: str, what: str) -> str:
+    try:
+        return parse_secret(text.rstrip("\r\n"))
+    except InputError as error:
+        raise InputError(f"{what} can't be used: {error.message}", hint=error.hint) from None
+
+
+def _text(content: bytes, what: str) -> str:
+    if len(content) > LARGEST_BYTES:
+        raise InputError(f"{what} is longer than a secret can be", hint="is it the right one?")
+    text = content.decode("utf-8", "replace")
+    # An error of decoding would hold the secret.
+    if text.encode() != content:
+        raise InputError(f"{what} is not text", hint="it must be the key or token alone, in UTF-8")
+    return text
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        # Opening a pipe would wait for its writer.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise StorageError(f"{path} is not a regular file", hint="check the path")
+        with open(path, "rb") as file:
+            return file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"the file {path} can't be read: {error.strerror}", hint="check the path") from None
+
+
+def _run(command: str, environ: Mapping[str, str]) -> bytes:
+    """What a command prints, at most one byte more than a secret may have."""
+    import subprocess
+    import sys
+
+    alone = sys.stdin is None or not sys.stdin.isatty()
     shell = ["/bin/sh", "-c", command] if os.name == "posix" else ["cmd", "/c", command]
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             shell,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=dict(environ),
-            timeout=COMMAND_SECONDS,
-            check=False,
+            bufsize=0,
+            start_new_session=alone,
         )
-    except subprocess.TimeoutExpired:
-        raise TryAgain(
-            f"the reference's command took longer than {COMMAND_SECONDS:.0f} seconds", hint="try it by hand"
-        ) from None
     except OSError as error:
         raise Unavailable(f"the reference's command can't be run: {error.strerror}", hint="try it by hand") from None
-    if done.returncode:
-        raise Unavailable(f"the reference's command ended with status {done.returncode}", hint="try it by hand")
+    output, whole = None, False
+    with process:
+        try:
+            output = _output(process)
+            whole = output is not None and len(output) <= LARGEST_BYTES
+        finally:
+            if not whole:
+                _end(process, group=alone)
+    if output is None:
+        raise TryAgain(f"the reference's command took longer than {COMMAND_SECONDS:g} seconds", hint="try it by hand")
+    if whole and process.returncode:
+        raise Unavailable(f"the reference's command ended with status {process.returncode}", hint="try it by hand")
+    return output
+
+
+def _output(process: subprocess.Popen[bytes]) -> bytes | None:
+    """What a process prints until it closes its output and ends, or until it is too much; None when that takes too long."""
+    import selectors
+    import subprocess
+    import time
+
+    assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
+    deadline = time.monotonic() + COMMAND_SECONDS
+    output = b""
     try:
-        return done.stdout.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise InputError("the reference's command printed something that is not text", hint="try it by hand") from None
+        if os.name == "nt":
+            return process.communicate(timeout=COMMAND_SECONDS)[0]
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while len(output) <= LARGEST_BYTES:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                chunk = os.read(process.stdout.fileno(), LARGEST_BYTES + 1 - len(output))
+                if not chunk:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                    break
+                output += chunk
+    except subprocess.TimeoutExpired:
+        return None
+    return output
+
+
+def _end(process: subprocess.Popen[bytes], group: bool) -> None:
+    import contextlib
+    import signal
+
+    with contextlib.suppress(OSError):
+        if group and os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()

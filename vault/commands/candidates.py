@@ -1,0 +1,91 @@
+"""What may be chosen for an agent at a provider: stored profiles and variables that are set; and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vault.context import Context
+from vault.model.choosing import Candidate, Decision, choose
+from vault.projections.queries import Queries, View
+from vault.providers import catalogue
+from vault.providers.cloud import MEMBERS, OVERRIDDEN, family_of_id
+from vault.settings import SOURCES
+from vault.unlock.references import quick
+from vault.values import AgentId, ProviderId
+
+STORED_ONLY = ("stored",)
+_CLOUD_KEYS = ("auth_source", "family", "region", "profile", "project", "location", "endpoint", "resource")
+
+
+def choose_among(
+    context: Context,
+    agent: AgentId,
+    provider: ProviderId,
+    *,
+    sources: Sequence[str],
+    queries: Queries | None = None,
+    now: int | None = None,
+) -> Decision:
+    """Choose by the sources given, first first, whatever the settings say. Raises NotFound for an unknown agent."""
+    view = View(queries or context.queries, agent)
+    order, ordered_by = view.order(provider)
+    pin, pinned_by = view.pin(provider)
+    names = catalogue.read_names(provider)
+    dotenv = "dotenv" in {*context.settings.sources, *sources}
+    return choose(
+        agent,
+        provider,
+        [resolvable(context, candidate) for candidate in view.candidates(provider)],
+        context.clock.now() if now is None else now,
+        pin=pin,
+        pinned_by=pinned_by,
+        order=order,
+        ordered_by=ordered_by,
+        environment=[name for name in names if context.environ.get(name, "").strip()],
+        dotenv=[name for name in names if dotenv and context.dotenv.get(name)],
+        sources=sources,
+    )
+
+
+def allowed_sources(context: Context, provider: ProviderId) -> tuple[str, ...]:
+    """The sources the settings allow for a provider: its pin alone, or the general list."""
+    pinned = context.settings.provider(provider).auth_source
+    return (pinned,) if pinned in SOURCES else context.settings.sources
+
+
+def family_of(context: Context, provider: str) -> str:
+    """The cloud family of a provider, by the settings or by its id; an empty text for one of none."""
+    return context.settings.provider(provider).family or family_of_id(provider)
+
+
+def clouds_meant(context: Context, way: str, program: str) -> dict[ProviderId, bool]:
+    """Providers of a cloud family that take part without a stored profile and without being named.
+
+    They are those the settings tell something about; Bedrock, where a ``VAULT_AWS_*`` variable holds a credential for this
+    process; and Bedrock again for the program ``aws``. True says that it should be told when there is nothing to use for one.
+    """
+    meant = {
+        ProviderId(name): table.auth_source not in ("", "auto")
+        for name, table in context.settings.providers.items()
+        if family_of(context, name) and any(getattr(table, key) for key in _CLOUD_KEYS)
+    }
+    if any(context.environ.get(name, "").strip() for name in OVERRIDDEN) or (way == "exec" and program == "aws"):
+        meant[ProviderId(MEMBERS["bedrock"][0])] = True
+    return {provider: insisted for provider, insisted in meant.items() if context.allows(provider)}
+
+
+def resolvable(context: Context, candidate: Candidate) -> Candidate:
+    """The candidate with the trouble its kind of secret has, if any."""
+    facts = candidate.facts
+    if facts is None or candidate.trouble:
+        return candidate
+    if facts.kind == "reference":
+        scheme, _, target = facts.reference.partition(":")
+        if quick(scheme, target, context.environ) is False:
+            return replace(candidate, trouble="unresolved_reference")
+    elif not facts.fingerprint and not (
+        facts.kind == "cloud" and family_of(context, candidate.profile.partition(":")[0])
+    ):
+        return replace(candidate, trouble="no_secret")
+    return candidate
