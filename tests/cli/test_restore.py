@@ -96,6 +96,7 @@ def test_restore_as_json(shell: Shell) -> None:
         "fingerprint": old["fingerprint"],
         "replaced": 3,
         "warning": None,
+        "probe": None,
     }
 
 

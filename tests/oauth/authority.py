@@ -52,6 +52,7 @@ class Settings:
     deny: bool = False
     secrets: dict[str, str] = field(default_factory=dict)
     copilot: int = 200
+    copilot_life: int = 1500
     wellknown: Any = None
     metadata: dict[str, Any] = field(default_factory=dict)
     openid_only: bool = False

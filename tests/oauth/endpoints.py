@@ -184,7 +184,7 @@ def copilot(call: Call) -> Answer:
         here.note("copilot", str(status))
         return Answer(status, {"message": f"no good: {call.bearer}"})
     here.note("copilot", "ok")
-    expires = int(here.now()) + here.settings.clock_off + 1500
+    expires = int(here.now()) + here.settings.clock_off + here.settings.copilot_life
     return Answer(
         200, {"token": here.make("copilot"), "expires_at": expires, "endpoints": {"api": "https://api.example.com"}}
     )

@@ -14,16 +14,26 @@ from tests.oauth.person import Person
 from vault.errors import InputError
 from vault.events.credentials import Token
 from vault.providers.flows.setup_token import found_in
+from vault.providers.running import Mask
 from vault.values import DAY
+
+
+@pytest.fixture(autouse=True)
+def claude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``claude`` that is there, and prints nothing."""
+    program = tmp_path / "there" / "claude"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
 def test_a_setup_token_that_is_pasted(world: World) -> None:
     world.person = Person(answers=["sk-ant-oat01-fake-setup"], agrees=False)
     signed = world.sign_in("anthropic", "setup-token")
     assert signed.credential == Token(token="sk-ant-oat01-fake-setup", expires_at=world.clock.at + 365 * DAY)
-    assert any("only authorized for use with Claude Code" in note and "API key" in note for note in signed.notes)
     assert any("ends earlier" in note for note in signed.notes)
-    assert any("only authorized for use with Claude Code" in text for text in world.person.shown)
+    assert any("only authorized for use with Claude Code, use an API key" in text for text in world.person.shown)
 
 
 def test_an_api_key_is_not_a_setup_token(world: World) -> None:
@@ -36,7 +46,15 @@ def test_without_claude_the_token_is_asked_for(world: World, monkeypatch: pytest
     monkeypatch.setenv("PATH", str(tmp_path))
     world.person = Person(answers=["sk-ant-oat01-fake-setup"])
     assert isinstance(world.sign_in("anthropic", "setup-token").credential, Token)
+    assert any("where Claude Code is installed" in text for text in world.person.shown)
+
+
+def test_where_claude_has_no_terminal_the_token_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115 - closed below
+    world.person = Person(answers=["sk-ant-oat01-fake-setup"])
+    assert isinstance(world.sign_in("anthropic", "setup-token").credential, Token)
     assert any("can't be run here" in text for text in world.person.shown)
+    sys.stdin.close()
 
 
 DRAWS = """
@@ -79,6 +97,28 @@ def test_claude_setup_token_is_run_on_a_terminal_and_read(tmp_path: Path, monkey
     child.close()
     assert child.exitstatus == 0, child.before
     assert result.read_text() == "sk-ant-oat01-" + "fake-" * 12 + "person"
+
+
+PREFIX = "sk-ant-oat"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("drawn", "shown"),
+    [
+        ("no token", "no token"),
+        ("x sk-ant-oat01-fake_A-b y", "x sk-ant-oat... y"),
+        ("sk-sk-ant-oat01-fake\r\n", "sk-sk-ant-oat...\r\n"),
+        ("sk-ant-api-fake sk-ant-o", "sk-ant-api-fake sk-ant-o"),
+        ("sk-\x1b[1mant-oat01-\x1b[32mfake\x1b[0m.", "sk-\x1b[1mant-oat\x1b[32m\x1b[0m...."),
+        ("sk-ant-oat01-a sk-ant-oat01-b ", "sk-ant-oat... sk-ant-oat... "),
+        ("\x1b(Bsk-ant-oat01-a", "\x1b(Bsk-ant-oat"),
+    ],
+)
+def test_the_person_is_not_shown_the_token(drawn: str, shown: str, step: int) -> None:
+    mask = Mask(PREFIX)
+    pieces = [drawn.encode()[n : n + step] for n in range(0, len(drawn), step)]
+    assert b"".join(mask(piece) for piece in pieces).decode() == shown
 
 
 @pytest.mark.parametrize(

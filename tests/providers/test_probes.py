@@ -9,11 +9,14 @@ import sys
 
 import pytest
 
+from tests.oauth.authority import jwt
 from tests.providers.server import Asked, Reply, Server, serving
 from tests.support import Canary
 from vault.errors import InputError
+from vault.model.health import FAILURES
 from vault.providers import catalogue, probes
-from vault.providers.probes import REFUSED, UNCLEAR, WORKS, ProbeRequest, judge, plan_probe, send_probe
+from vault.providers.judging import REFUSED, UNCLEAR, WORKS, judge
+from vault.providers.probes import ProbeRequest, plan_probe, send_probe
 from vault.values import Secret
 
 SETUP_TOKEN = "-".join(("sk", "ant", "oat", "fake"))
@@ -70,6 +73,48 @@ def test_the_headers_a_provider_wants() -> None:
     assert exchanged is not None
     assert exchanged.url == "https://api.githubcopilot.com/models"
     assert exchanged.headers["copilot-integration-id"] == "vscode-chat"
+
+
+COPILOT: dict[str, tuple[str, dict[str, str], str]] = {
+    "a GitHub token": ("fake-github", {}, "https://api.github.com/copilot_internal/user"),
+    "of github.com": ("fake-github", {"host": "github.com"}, "https://api.github.com/copilot_internal/user"),
+    "of an enterprise": ("fake-github", {"host": "c.ghe.com"}, "https://api.c.ghe.com/copilot_internal/user"),
+    "short": ("tid=fake;exp=1", {}, "https://api.githubcopilot.com/models"),
+    "short, of an enterprise": ("tid=fake;exp=1", {"host": "c.ghe.com"}, "https://copilot-api.c.ghe.com/models"),
+    "short, told where": (
+        "tid=fake;exp=1",
+        {"host": "c.ghe.com", "api": "https://api.business.example/"},
+        "https://api.business.example/models",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COPILOT)
+def test_a_copilot_token_goes_to_the_host_it_is_from(name: str) -> None:
+    secret, told, url = COPILOT[name]
+    plan = plan_probe("github-copilot", "oauth", secret, **told)  # type: ignore[arg-type]
+    assert plan is not None
+    assert plan.url == url
+
+
+def test_copilot_is_not_believed_when_it_names_an_unsafe_place() -> None:
+    with pytest.raises(InputError):
+        plan_probe("github-copilot", "oauth", "tid=fake;exp=1", api="http://api.example")
+
+
+def test_the_chatgpt_account_is_taken_from_the_token_where_nothing_else_tells_it() -> None:
+    token = jwt({"https://api.openai.com/auth": {"chatgpt_account_id": "fake-account-2"}})
+    for account, expected in (
+        ("", "fake-account-2"),
+        ("fake-account-1", "fake-account-1"),
+        ("bad\naccount", "fake-account-2"),
+    ):
+        plan = plan_probe("openai", "oauth", token, account=account)
+        assert plan is not None
+        assert plan.headers == {"chatgpt-account-id": expected}
+    odd = plan_probe("openai", "oauth", jwt({"https://api.openai.com/auth": {"chatgpt_account_id": 7}}))
+    assert odd is not None
+    assert odd.headers == {}
 
 
 @pytest.mark.parametrize(
@@ -163,53 +208,61 @@ def test_an_endpoint_a_credential_may_not_go_to_is_refused(endpoint: str) -> Non
         plan_probe("openai", "api_key", "fake-key", endpoint)
 
 
-JUDGED: list[tuple[int, bytes, str, str]] = [
-    (200, b'{"data": []}', WORKS, "accepts"),
-    (200, b'[{"id": "x"}]', WORKS, "accepts"),
-    (200, b'{"data": [{"id": "cut off', WORKS, "accepts"),
-    (200, b'{"error": null, "data": []}', WORKS, "accepts"),
-    (200, b"<!doctype html><title>Sign in to the hotel", UNCLEAR, "no JSON"),
-    (200, b"", UNCLEAR, "no JSON"),
-    (200, b'{"error": {"message": "fake"}}', UNCLEAR, "an error"),
-    (200, b'{"success": false}', UNCLEAR, "an error"),
-    (200, b'{"base_resp": {"status_code": 1004}}', REFUSED, "refuses"),
-    (200, b'{"base_resp": {"status_code": 0}}', WORKS, "accepts"),
-    (200, b'{"base_resp": {"status_code": 1008}}', UNCLEAR, "an error"),
-    (401, b"{}", REFUSED, "refuses"),
-    (401, b"<html>", REFUSED, "refuses"),
-    (403, b"{}", REFUSED, "refuses"),
-    (403, b"<html>blocked by the firewall", UNCLEAR, "firewall"),
-    (403, b'{"error": {"code": "unsupported_country_region_territory"}}', UNCLEAR, "country"),
-    (403, b'{"error": {"message": "You have insufficient permissions. Missing scopes: fake"}}', UNCLEAR, "not allowed"),
-    (403, b'{"__type": "AccessDeniedException"}', UNCLEAR, "not allowed"),
-    (403, b'{"Message": "AccessDenied: make sure your API Key is valid"}', REFUSED, "refuses"),
-    (400, b'{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}', REFUSED, "refuses"),
-    (400, b'{"error": "Incorrect API key provided"}', REFUSED, "refuses"),
-    (400, b'{"error": "no such parameter"}', UNCLEAR, "answered 400"),
-    (402, b"{}", UNCLEAR, "billing"),
-    (404, b"", UNCLEAR, "does not offer"),
-    (405, b"", UNCLEAR, "does not offer"),
-    (418, b"", UNCLEAR, "answered 418"),
-    (429, b"{}", UNCLEAR, "knows"),
-    (302, b"", UNCLEAR, "redirects"),
-    (500, b"", UNCLEAR, "trouble"),
-    (503, b"", UNCLEAR, "trouble"),
+JUDGED: list[tuple[int, bytes, str, str, str]] = [
+    (200, b'{"data": []}', WORKS, "accepts", ""),
+    (200, b'[{"id": "x"}]', WORKS, "accepts", ""),
+    (200, b'{"data": [{"id": "cut off', WORKS, "accepts", ""),
+    (200, b'{"error": null, "data": []}', WORKS, "accepts", ""),
+    (200, b"<!doctype html><title>Sign in to the hotel", UNCLEAR, "no JSON", ""),
+    (200, b"", UNCLEAR, "no JSON", ""),
+    (200, b'{"error": {"message": "fake"}}', UNCLEAR, "an error", ""),
+    (200, b'{"success": false}', UNCLEAR, "an error", ""),
+    (200, b'{"base_resp": {"status_code": 1004}}', REFUSED, "refuses", "auth"),
+    (200, b'{"base_resp": {"status_code": 0}}', WORKS, "accepts", ""),
+    (200, b'{"base_resp": {"status_code": 1008}}', UNCLEAR, "an error", ""),
+    (401, b"{}", REFUSED, "refuses", "auth"),
+    (401, b"<html>", REFUSED, "refuses", "auth"),
+    (403, b"{}", REFUSED, "refuses", "auth"),
+    (403, b"<html>blocked by the firewall", UNCLEAR, "firewall", ""),
+    (403, b'{"error": {"code": "unsupported_country_region_territory"}}', UNCLEAR, "country", ""),
+    (
+        403,
+        b'{"error": {"message": "You have insufficient permissions. Missing scopes: f"}}',
+        UNCLEAR,
+        "not allowed",
+        "",
+    ),
+    (403, b'{"__type": "AccessDeniedException"}', UNCLEAR, "not allowed", ""),
+    (403, b'{"Message": "AccessDenied: make sure your API Key is valid"}', REFUSED, "refuses", "auth"),
+    (400, b'{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}', REFUSED, "refuses", "auth"),
+    (400, b'{"error": "Incorrect API key provided"}', REFUSED, "refuses", "auth"),
+    (400, b'{"error": "no such parameter"}', UNCLEAR, "answered 400", ""),
+    (402, b"{}", UNCLEAR, "billing", "billing"),
+    (404, b"", UNCLEAR, "does not offer", ""),
+    (405, b"", UNCLEAR, "does not offer", ""),
+    (408, b"", UNCLEAR, "gave up", "timeout"),
+    (418, b"", UNCLEAR, "answered 418", ""),
+    (429, b"{}", UNCLEAR, "knows", "rate_limit"),
+    (302, b"", UNCLEAR, "redirects", ""),
+    (500, b"", UNCLEAR, "trouble", "overloaded"),
+    (503, b"", UNCLEAR, "trouble", "overloaded"),
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "outcome", "word"), JUDGED)
-def test_what_an_answer_proves(status: int, body: bytes, outcome: str, word: str) -> None:
-    found, detail = judge(status, body)
-    assert found == outcome
-    assert word in detail
-    assert judge(status, body.decode()) == (found, detail)
+@pytest.mark.parametrize(("status", "body", "outcome", "word", "reason"), JUDGED)
+def test_what_an_answer_proves(status: int, body: bytes, outcome: str, word: str, reason: str) -> None:
+    found = judge(status, body)
+    assert (found[0], found[2]) == (outcome, reason)
+    assert word in found[1]
+    assert judge(status, body.decode()) == found
+    assert reason in ("", *FAILURES)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_credential_only_for_claude_code_gets_the_advice(status: int) -> None:
     told = "This credential is only authorized for use with Claude Code and cannot be used for other API requests."
-    outcome, detail = judge(status, json.dumps({"error": {"message": told}}))
-    assert outcome == REFUSED
+    outcome, detail, reason = judge(status, json.dumps({"error": {"message": told}}))
+    assert (outcome, reason) == (REFUSED, "auth_permanent")
     assert "use an Anthropic API key" in detail
 
 
@@ -244,6 +297,76 @@ def test_a_good_key_works_and_a_bad_one_is_refused(provider: str, server: Server
         False,
         True,
     ]
+
+
+VARIABLES = {"DATABRICKS_HOST": "fake.example"}
+RULED = (
+    "openai",
+    "anthropic",
+    "google",
+    "openrouter",
+    "huggingface",
+    "github-copilot",
+    "azure",
+    "azure-cognitive-services",
+    "amazon-bedrock",
+    *probes._PLACES,
+)
+
+
+@pytest.mark.parametrize("kind", ["api_key", "oauth"])
+def test_every_provider_that_can_be_asked_is_answered(kind: str, server: Server) -> None:
+    """The good key works, the bad one is refused, at each provider, through the request that is planned for it."""
+    server.reply = lambda asked: (
+        Reply(200, b'{"data": []}') if "fake-right-key" in repr(asked.headers) else Reply(401, b'{"error": "who?"}')
+    )
+    tried = set()
+    for provider in dict.fromkeys([*RULED, *(p.id for p in catalogue.providers())]):
+        endpoint = server.url if provider.startswith("azure") else ""
+        for secret, expected in (("fake-right-key", WORKS), ("fake-wrong-key", REFUSED)):
+            plan = plan_probe(
+                provider, kind, secret, endpoint, region="eu-west-1", variables=VARIABLES, base=server.url
+            )
+            if plan is None:
+                continue
+            found = send_probe(plan)
+            assert found.outcome == expected, (provider, found)
+            tried.add(provider)
+    assert tried >= set(RULED)
+    assert len(tried) > 190
+    assert all("fake-" not in asked.path for asked in server.asked)
+
+
+@pytest.mark.parametrize(
+    ("like", "settings", "url", "header"),
+    [
+        (
+            "amazon-bedrock",
+            {"region": "eu-west-1"},
+            "https://bedrock.eu-west-1.amazonaws.com/foundation-models",
+            "authorization",
+        ),
+        ("azure", {"endpoint": "https://c.example/openai/v1"}, "https://c.example/openai/v1/models", "api-key"),
+        ("google-vertex", {"endpoint": "https://c.example"}, None, ""),
+        ("", {"endpoint": "https://c.example/v1"}, "https://c.example/v1/models", "authorization"),
+        ("", {}, None, ""),
+    ],
+)
+def test_a_custom_provider_is_asked_like_its_family(
+    like: str, settings: dict[str, str], url: str | None, header: str
+) -> None:
+    plan = plan_probe("my-cloud", "api_key", "fake-key", like=like, **settings)  # type: ignore[arg-type]
+    assert (plan.url if plan else None) == url
+    assert plan is None or (plan.secret is not None and plan.secret[0] == header)
+
+
+def test_a_token_that_anthropic_accepts_may_still_be_for_claude_code(server: Server) -> None:
+    plan = plan_probe("anthropic", "token", SETUP_TOKEN, base=server.url)
+    assert plan is not None
+    assert send_probe(plan) == probes.ProbeOutcome(WORKS, probes.CLAUDE_CODE_PERHAPS, 200)
+    key = plan_probe("anthropic", "api_key", "fake-key", base=server.url)
+    assert key is not None
+    assert send_probe(key).detail == "the provider accepts it"
 
 
 def test_an_answer_that_anybody_gets_proves_nothing(server: Server) -> None:
@@ -292,8 +415,8 @@ def test_a_provider_that_is_not_there_is_unclear() -> None:
         plan = plan_probe("openai", "api_key", "fake-key", gone.url)
     assert plan is not None
     found = send_probe(plan)
-    assert (found.outcome, found.status) == (UNCLEAR, 0)
-    assert "can't be reached" in found.detail
+    assert (found.outcome, found.status, found.reason) == (UNCLEAR, 0, "timeout")
+    assert "could not be reached" in found.detail
 
 
 def test_a_provider_that_does_not_answer_is_unclear(server: Server) -> None:
@@ -301,7 +424,26 @@ def test_a_provider_that_does_not_answer_is_unclear(server: Server) -> None:
     plan = plan_probe("openai", "api_key", "fake-key", server.url)
     assert plan is not None
     found = send_probe(plan, seconds=0.3)
-    assert (found.outcome, found.status) == (UNCLEAR, 0)
+    assert (found.outcome, found.status, found.reason) == (UNCLEAR, 0, "timeout")
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_an_answer_that_breaks_off_proves_what_its_status_proves(status: int, server: Server) -> None:
+    """A good status alone proves nothing, since the error may have been in what didn't come; a refusal is one."""
+    head = f"HTTP/1.1 {status} x\r\nContent-Length: 100\r\n\r\n{{".encode()
+    server.reply = lambda _: Reply(raw=lambda wire: wire.write(head))
+    plan = plan_probe("openai", "api_key", "fake-key", server.url)
+    assert plan is not None
+    assert (send_probe(plan).outcome, send_probe(plan).status) == (UNCLEAR if status == 200 else REFUSED, status)
+
+
+def test_a_long_list_of_models_is_read_as_far_as_is_needed(server: Server) -> None:
+    server.reply = lambda asked: (
+        Reply(body=b'{"data": [' + b'{"id": "fake-model"},' * 5000) if asked.bearer else Reply(401)
+    )
+    plan = plan_probe("openai", "api_key", "fake-key", server.url)
+    assert plan is not None
+    assert send_probe(plan).outcome == WORKS
 
 
 def test_the_secret_is_seen_by_the_provider_alone(
@@ -324,7 +466,7 @@ def test_the_secret_is_seen_by_the_provider_alone(
 def test_a_request_that_can_not_be_sent_is_unclear_and_tells_nothing(server: Server) -> None:
     plan = plan_probe("openai", "api_key", "fake-kéy", server.url)
     assert plan is not None
-    assert send_probe(plan).detail == "the credential holds characters that can't be sent"
+    assert send_probe(plan).detail == "the credential for 127.0.0.1 holds characters that can't be sent"
     assert "Secret(…)" in repr(plan)
 
 

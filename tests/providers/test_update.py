@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.providers.documents import document, encoded, entry
-from tests.providers.server import Asked, Reply, Server
-from tests.support import START
+from tests.providers.server import Asked, Reply, Server, serving
+from tests.support import START, Canary
 from vault.errors import InputError, NotFound, StorageError, TryAgain
 from vault.providers import catalogue, stored, update
 from vault.values import ProviderId
@@ -202,11 +202,34 @@ def test_redirects_are_followed_where_no_credential_travels(server: Server, path
     )
     assert update.update(server.url + "/api.json", path, START).count == 227
     server.reply = lambda _: Reply(302, headers={"Location": "/again"})
-    with pytest.raises(TryAgain, match="without end"):
+    asked = len(server.asked)
+    with pytest.raises(InputError, match="answered 302"):
         update.update(server.url, path, START)
+    assert len(server.asked) == asked + 1 + update.REDIRECTS
     server.reply = lambda _: Reply(302, headers={"Location": "http://models.example/api.json"})
-    with pytest.raises(InputError, match="plain http"):
+    with pytest.raises(InputError, match="not https"):
         update.update(server.url, path, START)
+    with serving() as mirror:
+        mirror.reply = lambda _: Reply(body=body)
+        server.reply = lambda _: Reply(302, headers={"Location": mirror.url + "/api.json"})
+        assert update.update(server.url, path, START).count == 227
+
+
+def test_an_answer_that_breaks_off_changes_nothing(server: Server, path: Path) -> None:
+    server.reply = lambda _: Reply(
+        raw=lambda wire: wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + encoded(document())[:100])
+    )
+    with pytest.raises(TryAgain, match="broke off"):
+        update.update(server.url, path, START)
+    assert not path.exists()
+
+
+def test_an_address_with_a_token_in_it_is_not_told(server: Server, path: Path, canary: Canary) -> None:
+    for status in (404, 500):
+        server.reply = lambda _, status=status: Reply(status)  # type: ignore[misc]
+        with pytest.raises((InputError, TryAgain)) as caught:
+            update.update(f"{server.url}/{canary}?token={canary}", path, START)
+        canary.assert_absent(str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -47,19 +47,22 @@ class World:
         context.environ = self.environ()
         return context
 
-    def seed(self, expires_in: int = -HOUR, profile: ProfileId = PROFILE) -> str:
+    def seed(self, expires_in: int = -HOUR, profile: ProfileId = PROFILE, client_id: str = CLIENT) -> str:
         """Store a login whose access token ends so far from now; its refresh token."""
         token = self.authority.seed()
-        self.store(token, expires_in, profile)
+        self.store(token, expires_in, profile, client_id)
         return token
 
-    def store(self, refresh: str, expires_in: int = -HOUR, profile: ProfileId = PROFILE) -> None:
+    def store(
+        self, refresh: str, expires_in: int = -HOUR, profile: ProfileId = PROFILE, client_id: str = CLIENT
+    ) -> None:
         with self.open() as context:
             credential = OAuth(
                 access=f"fake-old-access-{self.authority.mark}",
                 refresh=refresh,
                 expires_at=Instant(context.clock.now() + expires_in),
-                metadata=remembered(client(CLIENT), {}),
+                scopes=["read", "write"],
+                metadata=remembered(client(client_id), {}) if client_id else {"client": "gone"},
             )
             log_in(context, MAIN_AGENT, profile, credential)
 
@@ -88,6 +91,11 @@ class World:
     def facts(self) -> list[Any]:
         with self.open() as context:
             return [r.event for r in context.store.read_stream(f"profile/main/{PROFILE}")]
+
+    def asked(self) -> int:
+        """How many requests for a token came, answered or not."""
+        with self.authority.lock:
+            return sum(path.endswith("/token") for _, path in self.authority.requests)
 
 
 @pytest.fixture

@@ -57,12 +57,13 @@ def test_a_killed_winner_is_recovered_from_after_its_lease(world: World) -> None
     """The request never reached the provider's books: the token is unspent, and the second try brings new ones."""
     world.seed()
     world.authority.fault("/token", Fault("hold"))
-    winner = world.start("get", PROFILE, VAULT_LEASE="2s")
+    winner = world.start("get", PROFILE, VAULT_LEASE="8s")
     assert world.authority.arrived.wait(60)
     winner.send_signal(signal.SIGKILL)
     winner.communicate(timeout=60)
+    assert winner.returncode == -signal.SIGKILL
     world.authority.faults.clear()
-    out, _ = world.vault("get", PROFILE, VAULT_LEASE="2s")
+    out, _ = world.vault("get", PROFILE)
     assert world.authority.is_live(out.strip())
     assert world.types() == ["profile_logged_in", "refresh_claimed", "refresh_claimed", "tokens_refreshed"]
     world.authority.release.set()
@@ -160,7 +161,21 @@ def test_a_restored_login_that_was_replaced_says_so(world: World) -> None:
     world.seed()
     world.vault("get", PROFILE)
     _, err = world.vault("restore", PROFILE, "--to", "2")
-    assert "refresh token may have been replaced" in err
+    assert "replaced its refresh token" in err
+    _, err = world.vault("restore", PROFILE, "--to", "2", "--probe", status=82)
+    assert "vault login" in err
+
+
+def test_the_tokens_of_one_refresh_can_be_restored(world: World) -> None:
+    world.seed()
+    world.vault("get", PROFILE)
+    first, _ = world.vault("get", PROFILE)
+    world.vault("refresh", PROFILE)
+    assert world.vault("get", PROFILE)[0] != first
+    history, _ = world.vault("history", "--type", "tokens_refreshed", "--json")
+    positions = [event["position"] for event in json.loads(history)["events"]]
+    world.vault("restore", PROFILE, "--to", str(min(positions)))
+    assert world.vault("get", PROFILE)[0] == first
 
 
 def test_interrupting_an_exchange_leaves_it_uncertain(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from vault.errors import UsageError, VaultError
 from vault.values import AgentId, length_of_time, parse_profile
 
 if TYPE_CHECKING:
+    from vault.commands.probe import Probed
     from vault.commands.refresh import RefreshResult
 
 WORDS = {
@@ -45,8 +46,7 @@ def refresh(
     no_input: NoInputOption = False,
 ) -> None:
     """Refresh tokens now. One process spends a refresh token; others wait for what comes of it."""
-    from vault.commands.refresh import refresh as refresh_one
-    from vault.commands.refresh import refresh_many
+    from vault.commands.refresh import refresh_many, refresh_one
 
     if sum((bool(profile), everything, bool(due))) != 1:
         raise UsageError("what to refresh is not clear", hint="name a profile, or use --all or --due 2h")
@@ -58,7 +58,7 @@ def refresh(
 
             target = parse_profile(profile)
             owner = AgentId(View(context.queries, name).find(target).agent)
-            rows.append((owner, refresh_one(context, owner, target, leeway=0, force=True, reason=reason), target, None))
+            rows.append((owner, refresh_one(context, owner, target, reason=reason), target, None))
         else:
             leeway = length_of_time(due) if due else 0
             for one in context.queries.agents().names():
@@ -78,14 +78,8 @@ def refresh(
                         "expires_at": output.moment(result.expires_at) if result else None,
                         "rotated": result.rotated if result else None,
                         "position": result.position if result else None,
-                        "error": {
-                            "code": error.code,
-                            "exit": error.exit_status,
-                            "message": error.message,
-                            "hint": error.hint,
-                        }
-                        if error
-                        else None,
+                        "why": (result.why or None) if result else None,
+                        "error": _error(error),
                     }
                     for one, result, which, error in rows
                 ]
@@ -97,9 +91,10 @@ def refresh(
         if error is not None:
             output.say(f"{which} of {one}: {error}")
         elif result is not None:
-            output.say(f"{which} of {one}: {WORDS.get(result.done, result.done)}")
+            why = f" ({result.why})" if result.why else ""
+            output.say(f"{which} of {one}: {WORDS.get(result.done, result.done)}{why}")
     if not rows and not json:
-        output.say("nothing is due")
+        output.say("there is nothing that can be refreshed")
     failed = [error.exit_status for *_, error in rows if error is not None]
     if failed:
         raise typer.Exit(max(failed))
@@ -107,35 +102,82 @@ def refresh(
 
 def probe(
     what: Annotated[
-        str, typer.Argument(metavar="PROVIDER|PROFILE", help="What to try.", autocompletion=complete_profile)
-    ],
+        str, typer.Argument(metavar="[PROVIDER|PROFILE]", help="What to try.", autocompletion=complete_profile)
+    ] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every profile the agent sees, and every variable that would be used.")
+    ] = False,
     agent: AgentOption = "main",
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Ask a provider whether a credential works. The answer is recorded. Exit 1 when it is refused."""
+    """Ask a provider whether a credential works. The answer is recorded.
+
+    Exit 1 when it is refused, 75 when the provider can't be asked now.
+    """
     from vault.commands.naming import target
     from vault.commands.probe import probe as ask
+    from vault.commands.probe import probe_every
 
+    if bool(what) == everything:
+        raise UsageError("what to try is not clear", hint="name a provider or a profile, or use --all")
     name = agent_id(agent)
-    provider, profile = target(what)
+    if not everything:
+        provider, profile = target(what)
+        with opened(name, no_input=no_input) as context:
+            done = ask(context, name, provider, profile)
+        if json:
+            output.write_json("probe", _probed(done))
+        else:
+            output.write(_found(done))
+            if done.hint:
+                output.say(f"to mend it: {done.hint}")
+        if done.exit_status:
+            raise typer.Exit(done.exit_status)
+        return
     with opened(name, no_input=no_input) as context:
-        done = ask(context, name, provider, profile)
+        rows = probe_every(context, name)
     if json:
-        output.write_json(
-            "probe",
-            {
-                "provider": done.provider,
-                "profile": done.profile or None,
-                "outcome": done.outcome,
-                "detail": done.detail,
-                "status": done.status or None,
-            },
-        )
-    else:
-        output.write(f"{done.profile or done.provider}: {done.outcome}" + (f" ({done.detail})" if done.detail else ""))
-    if done.outcome == "refused":
-        raise typer.Exit(1)
+        body = [
+            {"what": which, **(_probed(one) if one else _NOTHING), "error": _error(error)} for which, one, error in rows
+        ]
+        output.write_json("probe-all", {"agent": name, "probes": body})
+    for which, one, error in () if json else rows:
+        if one is not None:
+            output.write(_found(one))
+        elif error is not None:
+            output.say(f"{which}: {error}")
+    if not rows and not json:
+        output.say("there is nothing that can be tried")
+    failed = [one.exit_status for _, one, _ in rows if one] + [error.exit_status for *_, error in rows if error]
+    if any(failed):
+        raise typer.Exit(max(failed))
+
+
+_NOTHING = dict.fromkeys(("provider", "profile", "source", "outcome", "reason", "detail", "status", "hint"))
+
+
+def _probed(done: Probed) -> dict[str, Any]:
+    return {
+        "provider": done.provider,
+        "profile": done.profile or None,
+        "source": done.source or None,
+        "outcome": done.outcome,
+        "reason": done.reason or None,
+        "detail": done.detail,
+        "status": done.status or None,
+        "hint": done.hint or None,
+    }
+
+
+def _found(done: Probed) -> str:
+    return f"{done.profile or done.provider}: {done.outcome}" + (f" ({done.detail})" if done.detail else "")
+
+
+def _error(error: VaultError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "exit": error.exit_status, "message": error.message, "hint": error.hint}
 
 
 def wizard(
@@ -147,24 +189,25 @@ def wizard(
     no_input: NoInputOption = False,
 ) -> None:
     """For agents: the line a person should type to sign in, and why. Completes nothing."""
-    from vault.commands.sign_in import Advice, advise
-    from vault.providers import catalogue
+    from vault.commands.advice import advise, advise_unopened
+    from vault.commands.naming import named_provider
 
-    name, wanted = agent_id(agent), catalogue.resolve(provider)
-    advice: Advice
+    name, wanted = agent_id(agent), named_provider(provider)
     try:
         with opened(name, no_input=no_input) as context:
             advice = advise(context, name, wanted)
-    except VaultError:
-        advice = advise(None, name, wanted)
+    except VaultError as error:
+        advice = advise_unopened(name, wanted, error)
     if json:
         output.write_json(
             "wizard",
             {
                 "provider": advice.provider,
                 "agent": name,
+                "state": advice.state or None,
                 "why": advice.why or None,
-                "run": advice.ways[0][1] if advice.ways else None,
+                "reasons": [{"what": what, "code": code, "text": text} for what, code, text in advice.reasons],
+                "run": advice.run or None,
                 "ways": [
                     {"method": m.id, "kind": m.kind, "label": m.label, "run": line, "note": m.note or None}
                     for m, line in advice.ways
@@ -174,6 +217,16 @@ def wizard(
         return
     if advice.why:
         output.write(f"{wanted}: {advice.why}")
-    output.write("Ask a person to run one of these in a terminal:")
-    for method, line in advice.ways:
-        output.write(f"  {line}    # {method.label}")
+    elif not advice.ways:
+        output.write(f"{wanted} needs no credential")
+    else:
+        output.write(f"{wanted}: nothing needs to be done")
+    lines = [line for _, line in advice.ways]
+    if advice.run and advice.run not in lines:
+        output.write(f"Ask a person to run: {advice.run}")
+    elif lines:
+        several = "this" if len(lines) == 1 else "one of these"
+        output.write(f"{'To sign in, a' if advice.why else 'To sign in anew, a'} person runs {several} in a terminal:")
+        width = max(len(line) for line in lines)
+        for method, line in advice.ways:
+            output.write(f"  {line:{width}}  # {method.label}")

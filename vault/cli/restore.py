@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,11 @@ from vault.cli.session import (
     complete_profile,
     opened,
 )
-from vault.errors import UsageError
-from vault.values import parse_profile
+from vault.errors import IntegrityError, UsageError, VaultError
+from vault.values import AgentId, ProfileId, parse_profile, provider_of
+
+if TYPE_CHECKING:
+    from vault.context import Context
 
 
 def restore(
@@ -29,6 +32,7 @@ def restore(
     at: Annotated[str, typer.Option("--at", help="A moment at which it was right: 2h, monday, 2026-01-31T09:30.")] = "",
     order: Annotated[bool, typer.Option("--order", help="Restore the order for a provider.")] = False,
     provider: Annotated[str, typer.Option("--provider", "-p", help="The provider, with --order.")] = "",
+    probe: Annotated[bool, typer.Option("--probe", help="Then ask the provider whether it still works.")] = False,
     agent: AgentOption = "main",
     reason: ReasonOption = "",
     command_id: CommandOption = "",
@@ -41,6 +45,8 @@ def restore(
     """
     if to is not None and at:
         raise UsageError("two places to go back to are named", hint="use --to or --at")
+    if probe and order:
+        raise UsageError("an order can't be probed", hint="leave out --probe")
     if order:
         _order(provider or profile, to, at, agent, reason, command_id, json, no_input)
         return
@@ -55,6 +61,7 @@ def restore(
     with opened(name, no_input=no_input) as context:
         moment = parse_moment(at, context.clock.now(), end=True) if at else None
         done = bring_back(context, name, target, to=to, at=moment, reason=reason, command=command_id)
+        found = _probe(context, name, target) if probe else None
     if json:
         output.write_json(
             "restore",
@@ -68,13 +75,36 @@ def restore(
                 "fingerprint": done.facts.fingerprint or None,
                 "replaced": done.replaced.position if done.replaced else None,
                 "warning": done.warning or None,
+                "probe": {"outcome": found[0], "detail": found[1] or None} if found else None,
             },
         )
+        _end(found)
         return
     what = f"{target} of agent {name} is the {done.facts.kind} of position {done.origin} (fingerprint {done.facts.fingerprint})"
     output.say(f"restored: {what}" if done.position is not None else f"nothing to do: {what} already")
-    if done.warning:
+    if done.warning and found is None:
         output.say(f"note: {done.warning}")
+    if found is not None:
+        output.say(output.printable(f"{found[0]}: {found[1]}" if found[1] else found[0]))
+    _end(found)
+
+
+def _probe(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, str, int]:
+    """What the provider says of a profile: the outcome, why, and the exit status it calls for."""
+    from vault.commands.probe import probe
+
+    try:
+        answer = probe(context, agent, provider_of(profile), profile)
+    except IntegrityError:
+        raise
+    except VaultError as error:
+        return "unclear", str(error), error.exit_status
+    return answer.outcome, answer.detail, answer.exit_status
+
+
+def _end(found: tuple[str, str, int] | None) -> None:
+    if found is not None and found[2]:
+        raise typer.Exit(found[2])
 
 
 def _order(

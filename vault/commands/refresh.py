@@ -2,36 +2,55 @@
 
 No transaction spans the network: the claim is an append, the exchange holds nothing, the settlement is an append that reads the
 profile anew. What was replaced stays in the log, whatever happens in between.
+
+On use a token that has life left is kept when it can't be refreshed: the failure is in the log, and ``status`` tells of it. When
+a refresh is what was asked for, a failure is told.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vault.commands.leeway import leeway_of, lifetime_of
 from vault.commands.login import facts_of
+from vault.commands.naming import with_agent
 from vault.context import Context
-from vault.errors import SignInAgain, TryAgain, UsageError, VaultError, WrongExpectedVersion
+from vault.errors import (
+    IntegrityError,
+    NotFound,
+    SignInAgain,
+    StorageError,
+    TryAgain,
+    UsageError,
+    VaultError,
+    WrongExpectedVersion,
+)
 from vault.events.credentials import OAuth
-from vault.events.types import Event, RefreshClaimed
+from vault.events.types import Event, RefreshClaimed, TokensRefreshed
 from vault.log.records import Draft, Recorded
 from vault.model import refresh as model
 from vault.model.profile import ProfileState
 from vault.model.streams import profile_stream
-from vault.providers.tokens import NotSent, Outcome, Refreshed, Refused, renewed
+from vault.providers.tokens import LONGEST_RETRY_AFTER, NotSent, Outcome, Refreshed, Refused, renewed
 from vault.values import SECOND, AgentId, ProfileId, ProviderId, format_instant, provider_of
 
 POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 90.0
+SETTLE_PAUSES = (0.1, 0.5, 2.0)
 ENOUGH_LEFT = 60 * SECOND
+OUR_WORDS = ("no_client", "client_secret_missing", "not_refreshable")
 
 Exchange = Callable[[Context, ProviderId, OAuth], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What became of one profile: ``done`` is refreshed, fresh, adopted (another process did it) or not_refreshable."""
+    """What became of one profile: ``done`` is refreshed, fresh, adopted (another process did it) or not_refreshable.
+
+    ``why`` says for people why nothing was to be refreshed.
+    """
 
     agent: str
     profile: str
@@ -39,6 +58,23 @@ class RefreshResult:
     expires_at: int | None
     position: int | None = None
     rotated: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one call was asked: how much life must be left, None for what the provider's tokens want on use."""
+
+    owner: AgentId
+    profile: ProfileId
+    leeway: int | None
+    force: bool
+    exchange: Exchange
+    reason: str
+
+    def keeps(self, expires: int | None, now: int) -> bool:
+        """Whether tokens that couldn't be refreshed are used all the same."""
+        return self.leeway is None and not self.force and (expires is None or expires - now > ENOUGH_LEFT)
 
 
 def over_the_network(context: Context, provider: ProviderId, credential: OAuth) -> Outcome:
@@ -54,80 +90,128 @@ def over_the_network(context: Context, provider: ProviderId, credential: OAuth) 
     return driver.run(flow, clock=context.clock, deadline=deadline)
 
 
-def leeway_of(context: Context, provider: ProviderId) -> int:
-    """How much life a token handed to a tool must have left, in microseconds: the provider's, the settings', or more."""
-    own = context.settings.provider(provider).leeway
-    if own is not None:
-        return own
-    from vault.providers import clients
-
-    known = next((c for c in clients.registry().clients if provider in c.providers), None)
-    return max(context.settings.leeway, clients.leeway(known))
-
-
 def refresh(
     context: Context,
     owner: AgentId,
     profile: ProfileId,
     *,
-    leeway: int,
+    leeway: int | None = None,
     force: bool = False,
     exchange: Exchange = over_the_network,
     reason: str = "",
 ) -> RefreshResult:
-    """Bring a profile's tokens up to date if they want it. ``force`` refreshes tokens that have life left.
+    """Bring a profile's tokens up to date if they want it: less than ``leeway`` left, or with ``force`` whatever is left.
 
-    Raises SignInAgain when only a person can go on, TryAgain when it may work later or its outcome is uncertain. Tokens that are
-    still good for a minute are kept rather than failing.
+    Without either it is for a use: the leeway is the provider's, and tokens that are still good for a minute are kept rather than
+    failing. Raises SignInAgain when only a person can go on, TryAgain when it may work later or its outcome is uncertain.
     """
+    asked = _Asked(owner, profile, leeway, force, exchange, reason)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    waited = False
+    first, held_by, held_since = 0, 0, 0.0
     while True:
         state = context.queries.profile(owner, profile)
         if state is None or state.current is None:
-            return RefreshResult(owner, profile, model.NOT_REFRESHABLE, None)
-        now = context.clock.now()
-        need = model.need(state, now, leeway, force=force and not waited)
-        expires = state.current.facts.expires_at
+            return RefreshResult(owner, profile, model.NOT_REFRESHABLE, None, why="it is logged out")
+        now, expires = context.clock.now(), state.current.facts.expires_at
+        first = first or state.current.position
+        adopted = state.current.position != first
+        wanted = leeway or 0
+        if leeway is None and not force:
+            wanted = leeway_of(context, provider_of(profile), lifetime_of(context, state))
+        need = model.need(state, now, wanted, force=force and not adopted)
         if need.state == model.NOT_REFRESHABLE:
-            if state.needs_sign_in and (force or expires is None or expires <= now):
-                model.claim(state, now)
-            return RefreshResult(owner, profile, model.NOT_REFRESHABLE, expires)
+            return _not_refreshable(state, asked, now)
         if need.state == model.FRESH:
-            return RefreshResult(owner, profile, "adopted" if waited else model.FRESH, expires)
-        if need.state == model.HELD:
-            if time.monotonic() > deadline:
-                raise TryAgain(f"another process has been refreshing {profile} for too long", hint="try again")
-            waited = True
-            time.sleep(POLL_SECONDS)
-            continue
-        if need.state == model.WAITING:
-            if _enough_left(expires, now) and not force:
+            return RefreshResult(owner, profile, "adopted" if adopted else model.FRESH, expires)
+        if need.state == model.HELD and state.claim is not None:
+            moment = time.monotonic()
+            if state.claim.position != held_by:
+                held_by, held_since = state.claim.position, moment
+            # An exchange lasts half a minute at most. A claim that stands for longer was left behind, and the clock was set back.
+            if moment - held_since < PATIENCE_SECONDS:
+                if moment > deadline:
+                    raise TryAgain(f"other processes have been refreshing {profile} for too long", hint="try again")
+                time.sleep(POLL_SECONDS)
+                continue
+        if need.state == model.WAITING and (need.until or now) - now <= LONGEST_RETRY_AFTER:
+            if asked.keeps(expires, now):
                 return RefreshResult(owner, profile, model.FRESH, expires)
             raise TryAgain(
                 f"the provider wants to be asked for {profile} again at {format_instant(need.until or now)}",
                 hint="try then",
             )
-        claimed = _claim(context, state, now, reason)
-        if claimed is not None:
-            return _exchange(context, owner, profile, claimed, exchange, reason)
+        try:
+            claimed = _claim(context, state, now, reason)
+        except SignInAgain:
+            if asked.keeps(expires, now):
+                return RefreshResult(owner, profile, model.FRESH, expires)
+            raise
+        done = _exchanged(context, asked, claimed) if claimed is not None else None
+        if done is not None:
+            return done
 
 
 def refresh_many(
     context: Context, agent: AgentId, *, leeway: int, force: bool = False, reason: str = ""
 ) -> list[tuple[RefreshResult | None, str, VaultError | None]]:
-    """Refresh every profile of an agent's own that can be: (result, profile, error). One that fails doesn't stop the others."""
+    """Refresh every profile of an agent's own that can be: (result, profile, error). One that fails doesn't stop the others.
+
+    Raises IntegrityError.
+    """
     found: list[tuple[RefreshResult | None, str, VaultError | None]] = []
     for state in context.queries.profiles(agent):
-        if state.current is None or not state.current.facts.refresh_fingerprint:
+        facts = state.current.facts if state.current else None
+        if facts is None or not facts.refresh_fingerprint or facts.ownership == "external":
             continue
-        profile = ProfileId(state.profile)
         try:
-            result = refresh(context, agent, profile, leeway=leeway, force=force, reason=reason)
-            found.append((result, state.profile, None))
-        except (SignInAgain, TryAgain, UsageError) as error:
+            done = refresh(context, agent, ProfileId(state.profile), leeway=leeway, force=force, reason=reason)
+            found.append((done, state.profile, None))
+        except IntegrityError:
+            raise
+        except VaultError as error:
             found.append((None, state.profile, error))
     return found
+
+
+def refresh_one(context: Context, owner: AgentId, profile: ProfileId, *, reason: str = "") -> RefreshResult:
+    """Refresh a profile that a person named. One that another tool refreshes is read again where that tool keeps it.
+
+    Raises NotFound when it is logged out, and what ``refresh`` raises.
+    """
+    from vault.commands.external import external, reread
+
+    state = context.queries.profile(owner, profile)
+    if state is None or state.current is None:
+        raise NotFound(
+            f"{profile} of agent {owner} is logged out",
+            hint=with_agent(f"vault restore {profile}", owner) + " undoes it",
+        )
+    again = reread(context, [state]) if external(state) else []
+    done = refresh(context, owner, profile, force=True, reason=reason)
+    why = "; ".join(w for w in (done.why, *(r.why for r in again)) if w)
+    if any(r.done == "changed" for r in again):
+        return RefreshResult(owner, profile, "adopted", done.expires_at, why=why)
+    return replace(done, why=why)
+
+
+def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshResult:
+    """Say why. Raises SignInAgain when that means that only a person can go on."""
+    assert state.current is not None  # noqa: S101 - told by the caller
+    facts, expires = state.current.facts, state.current.facts.expires_at
+    if state.needs_sign_in and (asked.force or expires is None or expires - now <= (asked.leeway or 0)):
+        model.claim(state, now)
+    tool = state.current.tool or "its own tool"
+    if facts.ownership == "external":
+        why, hint = f"{tool} refreshes it", f"let {tool} refresh it; vault reads it there at each use"
+    elif facts.kind == OAuth.kind:
+        why, hint = "it came without a refresh token", with_agent(f"vault login {state.profile}", state.agent)
+    else:
+        why, hint = f"its kind, {facts.kind}, is not refreshed", with_agent(f"vault login {state.profile}", state.agent)
+    if asked.force and expires is not None and expires <= now:
+        raise SignInAgain(
+            f"{state.profile} of agent {state.agent} ended at {format_instant(expires)}, and {why}", hint=hint
+        )
+    return RefreshResult(state.agent, state.profile, model.NOT_REFRESHABLE, expires, why=why)
 
 
 def _claim(context: Context, state: ProfileState, now: int, reason: str) -> Recorded | None:
@@ -142,107 +226,117 @@ def _claim(context: Context, state: ProfileState, now: int, reason: str) -> Reco
         return None
 
 
-def _exchange(
-    context: Context, owner: AgentId, profile: ProfileId, claimed: Recorded, exchange: Exchange, reason: str
-) -> RefreshResult:
+def _exchanged(context: Context, asked: _Asked, claimed: Recorded) -> RefreshResult | None:
+    """Exchange and settle; None when the claim counts no more, so that it has to be looked at anew."""
     event = claimed.event
     assert isinstance(event, RefreshClaimed)  # noqa: S101 - it was appended just now
-    state = context.queries.profile(owner, profile)
+    state = context.queries.profile(asked.owner, asked.profile)
     if state is None or state.current is None or state.claim is None or state.claim.position != claimed.position:
-        return refresh(context, owner, profile, leeway=0, exchange=exchange, reason=reason)
-    credential = context.store.credential(state.current.position)
-    if not isinstance(credential, OAuth):
-        raise UsageError(f"{profile} of agent {owner} can't be refreshed", hint="vault show tells its kind")
-    facts = state.current.facts
+        return None
     try:
-        outcome = exchange(context, provider_of(profile), credential)
+        credential = context.store.credential(state.current.position)
+        if not isinstance(credential, OAuth):
+            raise UsageError(f"{asked.profile} can't be refreshed", hint="vault show tells its kind")
+        outcome = asked.exchange(context, provider_of(asked.profile), credential)
     except BaseException as error:
         # An error of ours was raised before anything was sent; whatever else stopped this may have come after.
         word = model.POSTPONED if isinstance(error, VaultError) else model.UNCERTAIN
-        _fail(context, owner, profile, claimed, word, type(error).__name__, None, reason)
+        _fail(context, asked, claimed, event, word, type(error).__name__, None)
         raise
-    if isinstance(outcome, Refreshed):
-        fresh = renewed(credential, outcome.tokens)
-        told = facts_of(context, fresh, label=facts.label, account=facts.account, ownership=facts.ownership)
-        stream = profile_stream(owner, profile)
-        settled: list[bool] = [False]
+    if not isinstance(outcome, Refreshed):
+        return _failed(context, asked, claimed, event, outcome)
+    before, old = state.current, state.current.facts
+    fresh = renewed(credential, outcome.tokens)
+    told = facts_of(context, fresh, label=old.label, account=old.account, ownership=old.ownership)
+    stream = profile_stream(asked.owner, asked.profile)
 
-        def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
-            now_state = context.queries.profile(owner, profile)
-            if now_state is None:
-                return [], {}
-            success = model.settle_success(now_state, claimed.position, event, told)
-            settled[0] = bool(success and success.rotated)
-            return ([Draft(stream=stream, event=success, credential=fresh)] if success else []), {
-                stream: now_state.version
-            }
+    def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
+        here = context.queries.profile(asked.owner, asked.profile)
+        held = here.current if here else None
+        if here is None or (held and held.position != before.position and held.facts.fingerprint == told.fingerprint):
+            return [], {}
+        success = model.settle_success(here, claimed.position, event, told)
+        return [Draft(stream=stream, event=success, credential=fresh)] if success else [], {stream: here.version}
 
-        recorded = context.decide(context.cause(reason, way="refresh", causation=claimed.position), stream, build)
-        if recorded:
-            return RefreshResult(owner, profile, "refreshed", fresh.expires_at, recorded[0].position, settled[0])
-        state = context.queries.profile(owner, profile)
-        return RefreshResult(
-            owner, profile, "adopted", state.current.facts.expires_at if state and state.current else None
-        )
-    return _failed(context, owner, profile, claimed, outcome, reason)
+    cause = context.cause(asked.reason, way="refresh", causation=claimed.position)
+    recorded = _settled(asked, lambda: context.decide(cause, stream, build))
+    if recorded:
+        done = recorded[0].event
+        rotated = isinstance(done, TokensRefreshed) and done.rotated
+        return RefreshResult(asked.owner, asked.profile, "refreshed", fresh.expires_at, recorded[0].position, rotated)
+    after = context.queries.profile(asked.owner, asked.profile)
+    if after is None or after.current is None:
+        return RefreshResult(asked.owner, asked.profile, model.NOT_REFRESHABLE, None, why="it was logged out meanwhile")
+    return RefreshResult(asked.owner, asked.profile, "adopted", after.current.facts.expires_at)
+
+
+def _settled(asked: _Asked, settle: Callable[[], list[Recorded]]) -> list[Recorded]:
+    """Record new tokens, which are nowhere else now: a vault that is busy or can't be written is tried again for a while."""
+    for pause in SETTLE_PAUSES:
+        try:
+            return settle()
+        except (TryAgain, StorageError, WrongExpectedVersion):
+            time.sleep(pause)
+        except KeyboardInterrupt:
+            settle()
+            raise
+    try:
+        return settle()
+    except (TryAgain, StorageError, WrongExpectedVersion) as error:
+        raise StorageError(
+            f"new tokens for {asked.profile} of agent {asked.owner} came and can't be stored: {error.message}",
+            hint=with_agent(f"once it can be written: vault login {asked.profile}", asked.owner),
+        ) from None
 
 
 def _failed(
-    context: Context, owner: AgentId, profile: ProfileId, claimed: Recorded, outcome: Outcome, reason: str
+    context: Context, asked: _Asked, claimed: Recorded, claim: RefreshClaimed, outcome: Outcome
 ) -> RefreshResult:
     """Record what a failed exchange means, then say it; an adopted newer token is no failure."""
-    now = context.clock.now()
-    retry_at = None
+    now, retry_at = context.clock.now(), None
+    name = f"{asked.profile} of agent {asked.owner}"
     if isinstance(outcome, Refused):
         # A refusal that doesn't say the token is dead (a wrong client, a bad request) must not condemn it.
         word, error = (model.REFUSED if outcome.permanent else model.POSTPONED), outcome.code
-        text = f"the provider refused to refresh {profile} of agent {owner} ({outcome.code})"
+        text = f"the provider refused to refresh {name} ({outcome.code})"
+        if outcome.code in OUR_WORDS:
+            text = f"{name} can't be refreshed: {outcome.description}"
     elif isinstance(outcome, NotSent):
         word, error = model.POSTPONED, outcome.why
         retry_at = now + outcome.retry_after if outcome.retry_after else None
-        text = f"{profile} of agent {owner} was not refreshed: {outcome.why}"
+        text = f"{name} was not refreshed: {outcome.why}"
     else:
         word, error = model.UNCERTAIN, getattr(outcome, "why", "")
-        text = f"the outcome of refreshing {profile} of agent {owner} is uncertain: {error}"
-    recorded = _fail(context, owner, profile, claimed, word, error, retry_at, reason)
-    state = context.queries.profile(owner, profile)
+        text = f"the outcome of refreshing {name} is uncertain: {error}"
+    recorded = _fail(context, asked, claimed, claim, word, error, retry_at)
+    state = context.queries.profile(asked.owner, asked.profile)
     expires = state.current.facts.expires_at if state and state.current else None
     if not recorded and state and state.current and not state.needs_sign_in:
-        return RefreshResult(owner, profile, "adopted", expires)
-    again = f"vault login {profile}" + (f" --agent {owner}" if owner != "main" else "")
-    if word == model.REFUSED:
-        raise SignInAgain(text, hint=again)
+        return RefreshResult(asked.owner, asked.profile, "adopted", expires)
+    if state and state.current and asked.keeps(expires, now):
+        return RefreshResult(asked.owner, asked.profile, model.FRESH, expires)
+    again = with_agent(f"vault login {asked.profile}", asked.owner)
     if isinstance(outcome, Refused):
-        raise SignInAgain(text, hint=f"if it goes on: {again}")
-    if _enough_left(expires, now) and word == model.POSTPONED:
-        return RefreshResult(owner, profile, model.FRESH, expires)
-    hint = "it is tried once more at the next use" if word == model.UNCERTAIN else "try again"
-    raise TryAgain(text, hint=hint)
+        raise SignInAgain(text, hint=again if word == model.REFUSED else f"if it goes on: {again}")
+    raise TryAgain(text, hint="it is tried once more at the next use" if word == model.UNCERTAIN else "try again")
 
 
 def _fail(
     context: Context,
-    owner: AgentId,
-    profile: ProfileId,
+    asked: _Asked,
     claimed: Recorded,
+    claim: RefreshClaimed,
     word: str,
     error: str,
     retry_at: int | None,
-    reason: str,
 ) -> list[Recorded]:
-    stream = profile_stream(owner, profile)
-    claim = claimed.event
-    assert isinstance(claim, RefreshClaimed)  # noqa: S101 - told by the callers
+    stream = profile_stream(asked.owner, asked.profile)
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
-        state = context.queries.profile(owner, profile)
+        state = context.queries.profile(asked.owner, asked.profile)
         if state is None:
             return [], {}
         event: Event | None = model.settle_failure(state, claimed.position, claim, word, error, retry_at)
         return ([Draft(stream=stream, event=event)] if event else []), {stream: state.version}
 
-    return context.decide(context.cause(reason, way="refresh", causation=claimed.position), stream, build)
-
-
-def _enough_left(expires: int | None, now: int) -> bool:
-    return expires is None or expires - now > ENOUGH_LEFT
+    return context.decide(context.cause(asked.reason, way="refresh", causation=claimed.position), stream, build)

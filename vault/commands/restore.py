@@ -10,12 +10,14 @@ from vault.commands.repeats import first_of, profile_before
 from vault.context import Context
 from vault.errors import NotFound
 from vault.events.credentials import CredentialFacts
-from vault.events.types import ProfileImported, ProfileLoggedIn, ProfileRestored
+from vault.events.types import ProfileImported, ProfileLoggedIn, ProfileRestored, TokensRefreshed
 from vault.log.records import Draft, Recorded
 from vault.model import profile as profile_model
 from vault.model.profile import Held, ProfileState
 from vault.model.streams import profile_stream
 from vault.values import AgentId, ProfileId
+
+_STORING = ProfileLoggedIn | ProfileImported | ProfileRestored | TokensRefreshed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def restore(
     if not recorded:
         origin, state = found[0], seen[0]
         current = state.current if state else None
-        return Restored(agent, profile, None, origin.position, origin.facts, current, _warning(origin.facts, now))
+        warning = _warning(context, stream, origin.position, origin.facts, now)
+        return Restored(agent, profile, None, origin.position, origin.facts, current, warning)
     entry, event = first_of(recorded, ProfileRestored)
     before = profile_before(context, entry, agent, profile, seen[0])
     return Restored(
@@ -80,7 +83,7 @@ def restore(
         event.from_position,
         event.credential,
         before.current if before else None,
-        _warning(event.credential, now),
+        _warning(context, stream, event.from_position, event.credential, now),
     )
 
 
@@ -101,7 +104,7 @@ def _origin(context: Context, state: ProfileState, stream: str, to: int | None, 
 def _at_position(context: Context, state: ProfileState, stream: str, position: int) -> Held:
     if 1 <= position <= context.store.head().position:
         (record,) = context.store.read((position,))
-        if record.stream == stream and isinstance(record.event, ProfileLoggedIn | ProfileImported | ProfileRestored):
+        if record.stream == stream and isinstance(record.event, _STORING):
             return _held(record)
     raise NotFound(
         f"position {position} holds no credential of {state.profile} of agent {state.agent}",
@@ -129,14 +132,20 @@ def _at_moment(context: Context, state: ProfileState, stream: str, moment: int) 
 
 def _held(record: Recorded) -> Held:
     event = record.event
-    assert isinstance(event, ProfileLoggedIn | ProfileImported | ProfileRestored)  # noqa: S101 - told by the callers
+    assert isinstance(event, _STORING)  # noqa: S101 - told by the callers
     origin = event.from_position if isinstance(event, ProfileRestored) else record.position
     return Held(position=origin, since=record.at, facts=event.credential)
 
 
-def _warning(facts: CredentialFacts, now: int) -> str:
+def _warning(context: Context, stream: str, origin: int, facts: CredentialFacts, now: int) -> str:
     if facts.kind == "oauth" and facts.refresh_fingerprint:
-        return "its refresh token may have been replaced since at the provider; if it fails, sign in again"
+        for record in context.store.read_stream(stream):
+            event = record.event
+            if record.position <= origin or not isinstance(event, TokensRefreshed) or not event.rotated:
+                continue
+            if event.credential.refresh_fingerprint != facts.refresh_fingerprint:
+                return f"the refresh at #{record.position} replaced its refresh token, which is probably dead: --probe finds out"
+        return "its refresh token may have been replaced since at the provider: --probe finds out"
     if facts.expires_at is not None and facts.expires_at <= now:
         return "it has expired"
     return ""

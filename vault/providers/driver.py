@@ -1,30 +1,30 @@
-"""Runs a flow: does each step it yields, over httpx, on loopback, in a terminal. The only place that does a sign-in's I/O.
+"""Runs a flow: does each step it yields, over HTTP, on loopback, in a terminal. The only place that does a sign-in's I/O.
 
-Rules for HTTP: TLS is verified. Plain http is refused but for loopback. A redirect is followed only where a request asks for it,
-only to the same origin, and never by a POST. An answer is at most 1 MiB. Everything has a deadline, name lookup and dripping
-answers too: the exchange runs in a thread of its own that is cut off. A request is repeated only where it surely was not
-processed: nothing was sent, or the provider answered 429 or 503; ``Retry-After`` is honoured, and where it asks for more than
-ten seconds the answer is passed on instead.
-
-Whether a request was sent is known, not guessed: httpx reports the moment before its first byte leaves, and a request that was
-given up before that moment is never sent. No URL, header, body or exception of httpx is logged or shown; only host names are.
+Each exchange goes through the gate, ``exchange``, which says what may be sent where. Here is what follows from its answer. A
+redirect is followed only where a request asks for it, never by a POST, and only to the same origin; one that may lead elsewhere
+takes no header along that could be a credential, and never goes from https to http. A request is repeated only where it surely
+was not processed: nothing was sent, or the provider answered 429 or 503; ``Retry-After`` is honoured, and where it asks for more
+than ten seconds the answer is passed on instead. All of a flow has a deadline.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from vault.errors import Defect, InputError, SignInAgain, TryAgain
 from vault.providers import running
-from vault.providers.clients import is_loopback
+from vault.providers.exchange import check_url
+from vault.providers.exchange import exchange as gate
 from vault.providers.loopback import Listener, Paste, receive_pasted
 from vault.providers.steps import (
     Ask,
     Consent,
+    FindProgram,
     Flow,
     Listen,
     NoAnswer,
@@ -49,6 +49,8 @@ LONGEST_PAUSE = 10.0
 FIRST_PAUSE = 0.25
 SIGN_IN_SECONDS = 1200.0
 REFRESH_SECONDS = 30.0
+REDIRECTS = (301, 302, 303, 307, 308)
+NO_CREDENTIAL = ("accept", "if-none-match")
 
 Exchange = Callable[[Request, Clock, float], Response | NoAnswer]
 
@@ -132,7 +134,7 @@ def run(
     Raises what the flow raises, TryAgain at the deadline, InputError for an address that isn't safe, SignInAgain when a person is
     needed and there is none.
     """
-    driver = _Driver(ui or NoPerson(), clock, monotonic() + deadline, pause, monotonic, exchange or _exchange())
+    driver = _Driver(ui or NoPerson(), clock, monotonic() + deadline, pause, monotonic, exchange or gate)
     try:
         step = next(flow)
         while True:
@@ -143,21 +145,6 @@ def run(
     finally:
         flow.close()
         driver.close()
-
-
-def check_url(url: str) -> None:
-    """Refuse an address that a request or a browser must not be sent to. Raises InputError, which shows only the host."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise InputError("an address can't be understood", hint="write it as https://host/path") from None
-    if not url.isascii() or not url.isprintable() or " " in url or not host:
-        raise InputError("an address can't be understood", hint="write it as https://host/path")
-    if parts.username is not None or parts.password is not None:
-        raise InputError(f"the address at {host} has a user name or a password in it", hint="leave them out")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
-        raise InputError(f"the address at {host} is not https", hint="only this machine is spoken to without TLS")
 
 
 class _Driver:
@@ -210,10 +197,12 @@ class _Driver:
                 return agreed
             case Tell(text):
                 return self.ui.tell(text)
-            case RunCommand(argv, terminal, seconds):
+            case FindProgram(name):
+                return running.find(name)
+            case RunCommand(argv, terminal, seconds, hide):
                 if argv not in self.allowed:
                     raise Defect("a sign-in would run a command that nobody agreed to")
-                return running.run(argv, terminal=terminal, seconds=min(seconds, max(1.0, self.left())))
+                return running.run(argv, terminal=terminal, seconds=min(seconds, max(1.0, self.left())), hide=hide)
         raise Defect(f"a sign-in asked for a step that is none: {type(step).__name__}")
 
     def listen(self, step: Listen) -> int | None:
@@ -240,14 +229,14 @@ class _Driver:
     def send(self, request: Request) -> Response | NoAnswer:
         followed, tries, wait = 0, 0, FIRST_PAUSE
         while True:
-            check_url(request.url)
             seconds = min(request.seconds, self.left())
             if seconds <= 0:
                 return NoAnswer(request.host, False, f"no time was left to ask {request.host}", self.clock.now())
             answer = self.exchange(request, self.clock, seconds)
             if (
                 isinstance(answer, Response)
-                and answer.status in (301, 302, 303, 307, 308)
+                and answer.status in REDIRECTS
+                and answer.location
                 and followed < request.redirects
             ):
                 request, followed = _redirected(request, answer), followed + 1
@@ -269,22 +258,22 @@ def _pause_of(answer: Response | NoAnswer, otherwise: float) -> float | None:
 
 
 def _redirected(request: Request, answer: Response) -> Request:
-    """The request a redirect leads to. Raises InputError when it leaves the origin."""
-    there = urljoin(request.url, answer.location)
-    here, target = urlsplit(request.url), urlsplit(there)
-    if request.method != "GET" or (here.scheme, here.netloc) != (target.scheme, target.netloc):
-        shown = target.hostname if target.hostname and target.hostname.isprintable() else "another address"
-        raise InputError(
-            f"{request.host} redirects to {shown}, which is not followed", hint="use that address if it is right"
-        )
-    return replace(request, url=there)
+    """The request a redirect leads to. Raises InputError when it leaves the origin and may not."""
+    shown = "another address"
+    with suppress(ValueError):
+        url = urljoin(request.url, answer.location)
+        here, there = urlsplit(request.url), urlsplit(url)
+        if there.hostname and there.hostname.isprintable():
+            shown = there.hostname
+        if request.method == "GET" and (here.scheme, here.netloc) == (there.scheme, there.netloc):
+            return replace(request, url=url)
+        if request.method == "GET" and request.elsewhere and (here.scheme != "https" or there.scheme == "https"):
+            kept = tuple(h for h in request.headers if h[0].lower() in NO_CREDENTIAL)
+            return replace(request, url=url, headers=kept)
+    raise InputError(
+        f"{request.host} redirects to {shown}, which is not followed", hint="use that address if it is right"
+    )
 
 
 def _nobody() -> SignInAgain:
     return SignInAgain("a person is needed for this, and none is there", hint="run it on a terminal")
-
-
-def _exchange() -> Exchange:
-    from vault.providers.exchange import exchange
-
-    return exchange

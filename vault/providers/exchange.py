@@ -1,8 +1,13 @@
-"""One HTTP exchange over httpx, cut off in time. The driver's other half, and the only module of a sign-in that imports httpx.
+"""The one gate to HTTP: one exchange over httpx, cut off in time. Nothing else in ``vault.providers`` imports httpx.
 
-It runs in a thread of its own, because no time-out of a socket bounds a name lookup or an answer that drips. When time is up the
-exchange is given up under a lock: either its first byte had left by then and it counts as sent, or it never leaves. Connections
-are not reused: a request on a stale one would be lost in doubt.
+- TLS is verified. Plain http goes to this machine alone, and past every proxy, which would read what is sent.
+- One request, one answer: a redirect is an answer. Whether it is followed is for the driver to say.
+- The deadline holds for everything, a name lookup, a handshake and a dripping answer too: the exchange runs in a thread of its
+  own, and when time is up its connection is cut.
+- Whether the request was sent is known, not guessed: httpx reports the moment before the first byte leaves, and a request that
+  was given up before that moment never leaves. Connections are not reused: a request on a stale one would be lost in doubt.
+- An answer is read up to the request's limit, and never unpacked.
+- What went wrong is told in words of our own, with a host's name: no path, header, body or exception of httpx.
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from vault.errors import InputError
 from vault.providers.clients import is_loopback
 from vault.providers.steps import NoAnswer, Request, Response
 from vault.providers.tokens import LONGEST_RETRY_AFTER
@@ -24,12 +31,33 @@ from vault.version import __version__
 if TYPE_CHECKING:
     import httpx
 
-LARGEST_BODY = 1024 * 1024
 CONNECT_SECONDS = 10.0
 
 
+def check_url(url: str) -> str:
+    """The URL, if a request or a browser may be sent there. Raises InputError, which shows only the host."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise InputError("an address can't be understood", hint="write it as https://host/path") from None
+    if not url.isascii() or not url.isprintable() or " " in url or not host:
+        raise InputError("an address can't be understood", hint="write it as https://host/path")
+    if "@" in parts.netloc:
+        raise InputError(f"the address at {host} has a user name or a password in it", hint="leave them out")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
+        raise InputError(f"the address at {host} is not https", hint="only this machine is spoken to without TLS")
+    return url
+
+
 def exchange(request: Request, clock: Clock, seconds: float) -> Response | NoAnswer:
-    """Send a request once. What went wrong is an answer too; nothing is raised but an interruption."""
+    """Send a request once; what a network does is an answer too. Raises InputError for one that may not or can't be sent."""
+    check_url(request.url)
+    if not all(value.isascii() and value.isprintable() for _, value in request.headers):
+        raise InputError(
+            f"the credential for {request.host} holds characters that can't be sent",
+            hint="log in again with the key alone",
+        )
     thread = _Exchange(request, clock, seconds)
     thread.start()
     try:
@@ -51,8 +79,8 @@ class _Exchange(threading.Thread):
         self.done = threading.Event()
         self.answer: Response | NoAnswer | None = None
         self.lock = threading.Lock()
-        self.connecting = self.started = self.given_up = False
-        self.stream: Any = None
+        self.begun = self.connecting = self.started = self.given_up = False
+        self.wire: socket.socket | None = None
 
     def run(self) -> None:
         try:
@@ -60,29 +88,40 @@ class _Exchange(threading.Thread):
         except Exception as error:  # noqa: BLE001 - whatever it was, what matters is whether the request was sent
             self.answer = NoAnswer(self.request.host, self.sent(), self.why(error), self.clock.now())
         finally:
+            with self.lock:
+                if self.wire is not None:
+                    self.wire.close()
+                self.wire = None
             self.done.set()
 
     def sent(self) -> bool:
-        """Whether a byte may have left. Without any report from httpx the worse is assumed."""
-        return self.started or not self.connecting
+        """Whether a byte may have left. Once httpx has the request, and as long as it reports nothing, the worse is assumed."""
+        return self.started or (self.begun and not self.connecting)
 
     def give_up(self) -> bool:
         """Cut the exchange off if it is still going on; whether its request may have been sent."""
         with self.lock:
             self.given_up = True
-            sent = self.sent()
-        if not self.done.is_set() and self.stream is not None:
-            with suppress(Exception):
-                self.stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            sent, connected = self.sent(), self.wire is not None
+            self.cut()
+        if connected and not self.done.is_set():
             self.join(1.0)
         return sent
 
+    def cut(self) -> None:
+        """End the connection now: whoever reads from it sees its end."""
+        if self.wire is not None:
+            with suppress(OSError):
+                self.wire.shutdown(socket.SHUT_RDWR)
+
     def trace(self, name: str, info: dict[str, Any]) -> None:
-        """What httpx reports: the moment before connecting, and the moment before the request's first byte."""
+        """What httpx reports: a connection, of which a second handle is kept, and the moment before the request's first byte."""
         with self.lock:
             self.connecting = True
-            if hasattr(info.get("return_value"), "get_extra_info"):
-                self.stream = info["return_value"]
+            if name.endswith("connect_tcp.complete"):
+                self.wire = info["return_value"].get_extra_info("socket").dup()
+            if self.given_up:
+                self.cut()
             if "send_request_headers.started" in name:
                 if self.given_up:
                     raise _GivenUp
@@ -92,19 +131,17 @@ class _Exchange(threading.Thread):
         import httpx
 
         wait = httpx.Timeout(self.seconds, connect=min(CONNECT_SECONDS, self.seconds))
+        own = (("User-Agent", f"agent-vault/{__version__}"), ("Accept-Encoding", "identity"))
         asked = httpx.Request(
             self.request.method,
             self.request.url,
-            headers=[
-                *self.request.headers,
-                ("User-Agent", f"agent-vault/{__version__}"),
-                ("Accept-Encoding", "identity"),
-            ],
+            headers=[*self.request.headers, *own],
             content=self.request.body or None,
             extensions={"timeout": wait.as_dict(), "trace": self.trace},
         )
         alone = httpx.Limits(max_keepalive_connections=0)
         with httpx.HTTPTransport(verify=_trust(), proxy=_proxy(self.request.url), limits=alone) as way:
+            self.begun = True
             answer = way.handle_request(asked)
             try:
                 return self.read(answer)
@@ -112,29 +149,30 @@ class _Exchange(threading.Thread):
                 answer.close()
 
     def read(self, answer: httpx.Response) -> Response:
-        body, broken, host = bytearray(), "", self.request.host
+        body, broken, host, limit = bytearray(), "", self.request.host, self.request.limit
         try:
             for chunk in answer.iter_raw():
                 body += chunk
-                if len(body) > LARGEST_BODY:
-                    broken = f"the answer of {host} is larger than {LARGEST_BODY // 1024} KiB"
+                if len(body) > limit:
                     break
         except Exception as error:  # noqa: BLE001 - the status is known, and that is what matters now
             broken = self.why(error)
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             broken = broken or f"the answer of {host} is compressed, which was not asked for"
+        longer = not broken and len(body) > limit
         at = self.clock.now()
         date = _moment(answer.headers.get("Date", ""))
         return Response(
             host=host,
             status=answer.status_code,
             at=at,
-            body=b"" if broken else bytes(body),
+            body=b"" if broken else bytes(body[:limit]),
             content_type=answer.headers.get("Content-Type", ""),
             date=date,
             retry_after=_retry_after(answer.headers.get("Retry-After", ""), date or at),
             location=answer.headers.get("Location", ""),
-            broken=broken,
+            etag=answer.headers.get("ETag", ""),
+            broken=f"the answer of {host} is larger than {limit // 1024} KiB" if longer else broken,
         )
 
     def why(self, error: BaseException) -> str:
@@ -150,6 +188,8 @@ class _Exchange(threading.Thread):
             return f"the name {host} could not be found"
         if isinstance(error, httpx.ProxyError):
             return f"the proxy did not let a connection to {host} through"
+        if not self.begun:
+            return f"{host} could not be asked: is the proxy or the certificate file the environment names in order?"
         if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError) or not self.sent():
             return f"{host} could not be reached"
         if isinstance(error, httpx.TimeoutException):
@@ -175,7 +215,6 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 def _proxy(url: str) -> str | None:
     """The proxy the environment names for a URL; never one for this machine."""
-    from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)

@@ -54,6 +54,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.kind in FLOWS
 
 
+API_KEY = Method(id="api-key", kind="api_key", label="API key")
 URL = Method(id="url", kind="url", label="Sign in at a server's URL", needs=("url",))
 DISCOVERY = Method(
     id="discovery", kind="discovery", label="Sign in at any OAuth server (browser)", needs=("issuer", "client_id")
@@ -77,7 +78,7 @@ def methods(provider_id: str) -> list[Method]:
     typed = {m.kind for m in found} & {"api_key", "token", "none"}
     if not typed and (entry is None or entry.key_env):
         name = entry.name if entry else provider_id
-        found.append(Method(id="api-key", kind="api_key", label=f"{name} API key", provider=provider_id))
+        found.append(msgspec.structs.replace(API_KEY, label=f"{name} API key", provider=provider_id))
     return found
 
 
@@ -92,7 +93,7 @@ def method(provider_id: str, name: str = "") -> Method:
         f"{provider_id} has no sign-in method {name!r}"
         if name
         else f"there is no way to sign in at {provider_id} here",
-        hint=f"it has: {names}" if names else "vault provider show tells what it reads",
+        hint=f"it has: {names}" if names else f"vault provider show {provider_id} tells what it reads",
     )
 
 

@@ -1,9 +1,9 @@
 """Does a credential work? The smallest honest request a provider offers, and what its answer proves. Nothing is spent by it.
 
-``plan_probe`` says what would be asked, or None where nothing honest can be; ``judge`` reads an answer; ``send_probe`` asks. The
-secret goes into a header, never into a URL, and no text here repeats a word of an answer, since some providers quote the key in
-it. Some providers list their models to anybody, so that a good answer proves nothing; where that isn't known to be otherwise, the
-same request is made once more without the credential, and only when that one is refused did the credential work.
+``plan_probe`` says what would be asked, or None where nothing honest can be; ``send_probe`` asks, and ``judging`` reads the
+answer. The secret goes into a header, never into a URL. Some providers list their models to anybody, so that a good answer
+proves nothing; where that isn't known to be otherwise, the same request is made once more without the credential, and only
+when that one is refused did the credential work.
 
 | provider | request | header |
 |---|---|---|
@@ -12,30 +12,30 @@ same request is made once more without the credential, and only when that one is
 | Google | GET /v1beta/models | x-goog-api-key; for sign-ins GET /oauth2/v2/userinfo with a bearer |
 | OpenRouter | GET /api/v1/key | Authorization: Bearer |
 | Hugging Face | GET /api/whoami-v2 | Authorization: Bearer |
-| GitHub Copilot | GET /copilot_internal/user | Authorization: Bearer |
-| ChatGPT sign-in (OpenAI) | GET /backend-api/wham/usage | Authorization: Bearer |
+| GitHub Copilot | GET /copilot_internal/user; for its short token GET /models | Authorization: Bearer |
+| ChatGPT sign-in (OpenAI) | GET /backend-api/wham/usage | Authorization: Bearer, and ChatGPT-Account-Id |
 | Azure | GET /openai/models at the endpoint | api-key; for Entra ID Authorization: Bearer |
 | Bedrock bearer token | GET /foundation-models in the region | Authorization: Bearer |
+| Ollama, LM Studio, whatever runs here | GET /v1/models | none, unless a key is stored for it |
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from vault.errors import InputError, TryAgain
-from vault.providers import catalogue, web
-from vault.values import Secret
+from vault.errors import InputError
+from vault.providers import catalogue, driver
+from vault.providers.exchange import check_url
+from vault.providers.judging import BODY, REFUSED, UNCLEAR, WORKS, judge
+from vault.providers.steps import NoAnswer, Request, Response, send
+from vault.providers.tokens import chatgpt_account, visible
+from vault.values import Secret, SystemClock
 
-WORKS, REFUSED, UNCLEAR = "works", "refused", "unclear"
 SECONDS = 10.0
-BODY = 16 * 1024
-BILLING = "billing: the provider knows the credential and wants to be paid first"
-CLAUDE_CODE_ONLY = "this credential is only for Claude Code; use an Anthropic API key for other programs"
+CLAUDE_CODE_PERHAPS = "the provider accepts it, which doesn't say that programs other than Claude Code may use it"
 ANYBODY = "the provider answers this request to anybody, so it proves nothing"
 OPEN = "it answers; it asks for no credential"
 
@@ -44,6 +44,7 @@ _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _REGION = re.compile(r"[a-z0-9-]{3,40}")
 _VERSION = re.compile(r"/v\d+[a-z]*\Z")
 _TOKENS = ("oauth", "token")
+_SETUP_TOKEN = "sk-ant-oat"  # noqa: S105 - how Anthropic's tokens start
 _ANTHROPIC = {"anthropic-version": "2023-06-01"}
 _ANTHROPIC_BETA = {**_ANTHROPIC, "anthropic-beta": "oauth-2025-04-20"}
 _EDITOR = {"editor-version": "vscode/1.105.1", "copilot-integration-id": "vscode-chat"}
@@ -95,11 +96,15 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProbeOutcome:
-    """What a probe found: works, refused or unclear; a sentence; the HTTP status, 0 without an answer."""
+    """What a probe found: works, refused or unclear; a sentence; the HTTP status, 0 without an answer.
+
+    ``reason`` is why it doesn't work, in the words of ``vault report``; empty when it does, or where nothing like that was told.
+    """
 
     outcome: str
     detail: str
-    status: int = field(default=0)
+    status: int = 0
+    reason: str = ""
 
 
 def plan_probe(
@@ -111,30 +116,38 @@ def plan_probe(
     region: str = "",
     api_version: str = "",
     account: str = "",
+    host: str = "",
+    api: str = "",
+    like: str = "",
     variables: Mapping[str, str] | None = None,
     base: str = "",
 ) -> ProbeRequest | None:
     """The request that would tell whether a credential works; None where there is no honest one.
 
     ``credential_kind`` is that of the credential, or ``environment``. ``endpoint``, ``region`` and ``api_version`` are the
-    provider's settings; ``account`` is a ChatGPT account id; ``variables`` fill ``${NAME}`` in addresses, and must not come from
-    a project's files, which could lead the credential elsewhere; ``base`` moves every address but the endpoint to a server on
-    loopback. Raises InputError for an endpoint that a credential may not be sent to.
+    provider's settings; ``account`` is a ChatGPT account id; ``host`` is the GitHub Enterprise host of a sign-in,
+    ``api`` where Copilot said it is reached; ``like`` is the provider of the catalogue that a custom one is like;
+    ``variables`` fill ``${NAME}`` in addresses, and must not come from a project's files, which could lead the
+    credential elsewhere; ``base`` moves every address but the endpoint to a server on loopback. Raises InputError for
+    an endpoint that a credential may not be sent to.
     """
     value = secret.reveal() if isinstance(secret, Secret) else secret
     asked = endpoint.strip().rstrip("/")
     if asked:
-        web.check_url(asked)
+        check_url(asked)
         if urlsplit(asked).query or urlsplit(asked).fragment:
             raise InputError(f"the endpoint set for {provider} has a query", hint="give the address alone")
-    local = catalogue.is_local(provider, asked)
+    local, kind = catalogue.is_local(provider, asked), like or provider
     if (not value and not local) or credential_kind == "cloud":
         return None
     token = credential_kind in _TOKENS
-    if provider in _SPECIAL or (provider == "openai" and credential_kind == "oauth" and not asked):
-        found = _special(provider, token, value, asked, region, api_version, account)
+    found: _Plan | None
+    if kind == "github-copilot":
+        found = _copilot(value, asked, host, api)
+    elif kind in _SPECIAL or (kind == "openai" and credential_kind == "oauth" and not asked):
+        found = _special(kind, token, value, asked, region, api_version, account)
     else:
-        found = None if provider in _SILENT else _general(provider, token, asked, variables or {})
+        found = None if kind in _SILENT else _general(provider, token, asked, variables or {})
     if found is None:
         return None
     url, headers, carrier, control = found
@@ -143,10 +156,10 @@ def plan_probe(
 
         url = moved(url, base)
     credential = (*carrier, Secret(value)) if value else None
-    return ProbeRequest(provider, web.check_url(url), headers, credential, credential is not None and control, local)
+    return ProbeRequest(provider, check_url(url), headers, credential, credential is not None and control, local)
 
 
-_SPECIAL = ("anthropic", "google", "github-copilot", "azure", "azure-cognitive-services", "amazon-bedrock")
+_SPECIAL = ("anthropic", "google", "azure", "azure-cognitive-services", "amazon-bedrock")
 _Plan = tuple[str, Mapping[str, str], tuple[str, str], bool]
 
 
@@ -157,7 +170,7 @@ def _special(
     moved = bool(asked)
     if provider == "anthropic":
         url = _join(asked or "https://api.anthropic.com", "/v1/models?limit=1")
-        if token or value.startswith("sk-ant-oat"):
+        if token or value.startswith(_SETUP_TOKEN):
             return url, _ANTHROPIC_BETA, _BEARER, moved
         return url, _ANTHROPIC, ("x-api-key", ""), moved
     if provider == "google":
@@ -165,11 +178,8 @@ def _special(
             return _join(asked or "https://www.googleapis.com", "/oauth2/v2/userinfo"), {}, _BEARER, moved
         url = _join(asked or "https://generativelanguage.googleapis.com", "/v1beta/models?pageSize=1")
         return url, {}, ("x-goog-api-key", ""), moved
-    if provider == "github-copilot":
-        if value.startswith("tid=") or ";" in value:
-            return _join(asked or "https://api.githubcopilot.com", "/models"), _EDITOR, _BEARER, moved
-        return _join(asked or "https://api.github.com", "/copilot_internal/user"), {}, _BEARER, moved
     if provider == "openai":
+        account = visible(account) or chatgpt_account(value)
         who = {"chatgpt-account-id": account} if account else {}
         return "https://chatgpt.com/backend-api/wham/usage", who, _BEARER, False
     if provider == "amazon-bedrock" and (asked or _REGION.fullmatch(region)):
@@ -181,6 +191,20 @@ def _special(
         url = asked + ("/models" if asked.endswith("/openai/v1") else dated)
         return url, {}, _BEARER if token else ("api-key", ""), True
     return None
+
+
+def _copilot(value: str, asked: str, host: str, api: str) -> _Plan:
+    """A GitHub token is shown to GitHub, the short token it is exchanged for to Copilot; each at the host it is from."""
+    elsewhere = host if host not in ("", "github.com") else ""
+    if value.startswith("tid=") or ";" in value:
+        known = api or (f"https://copilot-api.{elsewhere}" if elsewhere else "https://api.githubcopilot.com")
+        return _join(asked or known.rstrip("/"), "/models"), _EDITOR, _BEARER, bool(asked)
+    return (
+        _join(asked or f"https://api.{elsewhere or 'github.com'}", "/copilot_internal/user"),
+        {},
+        _BEARER,
+        bool(asked),
+    )
 
 
 def _general(provider: str, token: bool, asked: str, variables: Mapping[str, str]) -> _Plan | None:
@@ -212,92 +236,47 @@ def _join(address: str, path: str) -> str:
     return address + path
 
 
-def judge(status: int, body_start: bytes | str) -> tuple[str, str]:
-    """(works, refused or unclear; why). ``body_start`` is the beginning of the answer; nothing of it is repeated."""
-    raw = body_start.encode("utf-8", "replace") if isinstance(body_start, str) else body_start
-    text = raw[:BODY].decode("utf-8", "replace").lower()
-    if "only authorized for use with claude code" in text:
-        return REFUSED, CLAUDE_CODE_ONLY
-    if 200 <= status < 300:
-        return _good(text)
-    if status == 401 or (status == 400 and any(mark in text for mark in _BAD_KEY)):
-        return REFUSED, "the provider refuses the credential"
-    if status == 403:
-        return _forbidden(text)
-    if status == 402:
-        return UNCLEAR, BILLING
-    if status == 429:
-        return UNCLEAR, "the provider limits the rate now; it usually does that to credentials it knows"
-    if 300 <= status < 400:
-        return UNCLEAR, "the provider redirects, which is not followed with a credential"
-    if status in (404, 405, 501):
-        return UNCLEAR, "the provider does not offer this request"
-    if status == 408 or status >= 500:
-        return UNCLEAR, "the provider has trouble of its own"
-    return UNCLEAR, f"the provider answered {status}"
-
-
-_BAD_KEY = ("api_key_invalid", "api key not valid", "incorrect api key", "invalid api key", "invalid_api_key")
-_LIMITED = (
-    "missing scopes",
-    "insufficient permission",
-    "accessdenied",
-    "not authorized to perform",
-    "service_disabled",
-    "_blocked",
-)
-_NOT_VALID = ("not valid", "key is valid", "is invalid")
-_ELSEWHERE = ("unsupported_country", "not available in your country", "location is not supported")
-
-
-def _forbidden(text: str) -> tuple[str, str]:
-    if text.lstrip().startswith("<"):
-        return UNCLEAR, "something before the provider, a firewall perhaps, refused the request"
-    if any(mark in text for mark in _ELSEWHERE):
-        return UNCLEAR, "the provider does not serve this country"
-    if any(mark in text for mark in _LIMITED) and not any(mark in text for mark in _NOT_VALID):
-        return UNCLEAR, "the provider knows the credential, which is not allowed this request"
-    return REFUSED, "the provider refuses the credential"
-
-
-def _good(text: str) -> tuple[str, str]:
-    """A good status: is the answer one, too? Some providers say 200 and put the error inside; portals answer with a page."""
-    if not text.lstrip().startswith(("{", "[")):
-        return UNCLEAR, "the answer is not the provider's: it is no JSON"
-    try:
-        found: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        found = {}
-    if not isinstance(found, dict):
-        return WORKS, "the provider accepts it"
-    inner = found.get("base_resp")
-    code = inner.get("status_code") if isinstance(inner, dict) else 0
-    if code in (1004, 2049):
-        return REFUSED, "the provider refuses the credential"
-    if code or found.get("error") or found.get("success") is False:
-        return UNCLEAR, "the provider answered with an error"
-    return WORKS, "the provider accepts it"
-
-
 def send_probe(request: ProbeRequest, *, seconds: float = SECONDS) -> ProbeOutcome:
     """Ask. Never raises for what a provider or a network does: that is *unclear*, with the reason."""
     try:
-        answer = web.get(request.url, request.headers, secret=request.secret, seconds=seconds, limit=BODY)
-        outcome, detail = judge(answer.status, answer.body)
+        answer = _answer(request, seconds, request.secret)
+        if isinstance(answer, NoAnswer):
+            return ProbeOutcome(UNCLEAR, answer.why, 0, "timeout")
+        outcome, detail, reason = _judged(answer)
         if outcome == WORKS and request.control:
-            outcome, detail = _controlled(request, web.get(request.url, request.headers, seconds=seconds, limit=BODY))
+            outcome, detail = _controlled(request, _answer(request, seconds))
         elif outcome == WORKS and request.secret is None:
             detail = OPEN
-    except (TryAgain, InputError) as error:
+        elif outcome == WORKS and request.provider == "anthropic" and request.headers == _ANTHROPIC_BETA:
+            detail = CLAUDE_CODE_PERHAPS
+    except InputError as error:
         return ProbeOutcome(UNCLEAR, error.message)
-    return ProbeOutcome(outcome, detail, answer.status)
+    return ProbeOutcome(outcome, detail, answer.status, reason)
 
 
-def _controlled(request: ProbeRequest, without: web.Answer) -> tuple[str, str]:
+def _answer(
+    request: ProbeRequest, seconds: float, secret: tuple[str, str, Secret] | None = None
+) -> Response | NoAnswer:
+    headers = {"accept": "application/json", **request.headers}
+    if secret is not None:
+        name, before, value = secret
+        headers[name] = before + value.reveal()
+    asked = Request("GET", request.url, tuple(headers.items()), seconds=seconds, retries=0, limit=BODY)
+    return driver.run(send(asked), clock=SystemClock(), deadline=seconds)
+
+
+def _judged(answer: Response) -> tuple[str, str, str]:
+    if answer.broken and not answer.body and 200 <= answer.status < 300:
+        return UNCLEAR, answer.broken, ""
+    return judge(answer.status, answer.body)
+
+
+def _controlled(request: ProbeRequest, without: Response | NoAnswer) -> tuple[str, str]:
     """What a good answer proves, given the answer to the same request without the credential."""
-    outcome, _ = judge(without.status, without.body)
+    status = 0 if isinstance(without, NoAnswer) else without.status
+    outcome = UNCLEAR if isinstance(without, NoAnswer) else _judged(without)[0]
     if outcome == WORKS:
         return (WORKS, OPEN) if request.local else (UNCLEAR, ANYBODY)
-    if outcome == REFUSED or 200 <= without.status < 300 or without.status in (400, 403, 422):
+    if outcome == REFUSED or 200 <= status < 300 or status in (400, 403, 422):
         return WORKS, "the provider accepts it, and refuses the same request without it"
     return UNCLEAR, "the provider accepts it, but could not be asked what it answers without it"

@@ -17,11 +17,14 @@ from vault.values import Instant
 
 T = TypeVar("T")
 
+LARGEST_BODY = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. ``seconds`` bounds the whole exchange; ``redirects`` is how many to the same origin may be followed.
+    """An HTTP request. ``seconds`` bounds the whole exchange, ``limit`` the answer's body, in bytes.
 
+    ``redirects`` is how many may be followed to the same origin; with ``elsewhere``, for what carries no credential, to any.
     ``retries`` is how often the driver may repeat it when it surely was not processed.
     """
 
@@ -32,6 +35,8 @@ class Request:
     seconds: float = 30.0
     redirects: int = 0
     retries: int = 2
+    limit: int = LARGEST_BODY
+    elsewhere: bool = False
 
     @property
     def host(self) -> str:
@@ -46,7 +51,8 @@ class Request:
 class Response:
     """An answer. ``at`` is when it came by our clock, ``date`` what its Date header says; microseconds UTC.
 
-    ``retry_after`` is a time to wait in microseconds. ``broken`` says why the body is not whole, and is empty when it is.
+    ``retry_after`` is a time to wait in microseconds. ``broken`` says why the body is not whole, and is empty when it is; of a
+    body that is too large ``body`` is the beginning.
     """
 
     host: str
@@ -57,6 +63,7 @@ class Response:
     date: Instant | None = None
     retry_after: int | None = None
     location: str = field(default="", repr=False)
+    etag: str = field(default="", repr=False)
     broken: str = ""
 
 
@@ -161,12 +168,21 @@ class Tell:
 class RunCommand:
     """Run a program that was consented to and take what it prints. Result: Output, or None when it can't be run here.
 
-    ``terminal`` gives it a terminal of its own, joined to the person's.
+    ``terminal`` gives it a terminal of its own, joined to the person's; of a secret it draws there that starts with ``hide``,
+    the person's shows no more than that.
     """
 
     argv: tuple[str, ...]
     terminal: bool = False
     seconds: float = 300.0
+    hide: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindProgram:
+    """Look whether a program is there to be run. Result: whether it is."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +193,7 @@ class Output:
     text: str = field(repr=False)
 
 
-Step = Send | Listen | OpenBrowser | ReceiveRedirect | ShowCode | Wait | Ask | Consent | Tell | RunCommand
+Step = Send | Listen | OpenBrowser | ReceiveRedirect | ShowCode | Wait | Ask | Consent | Tell | FindProgram | RunCommand
 Flow = Generator[Step, Any, T]
 
 
@@ -235,7 +251,13 @@ def wait(seconds: float, why: str = "") -> Flow[None]:
     yield Wait(seconds, why)
 
 
-def run_command(argv: tuple[str, ...], *, terminal: bool = False) -> Flow[Output | None]:
+def find_program(name: str) -> Flow[bool]:
+    """Whether a program is there to be run."""
+    found: bool = yield FindProgram(name)
+    return found
+
+
+def run_command(argv: tuple[str, ...], *, terminal: bool = False, hide: str = "") -> Flow[Output | None]:
     """Run a program that was consented to."""
-    output: Output | None = yield RunCommand(argv, terminal)
+    output: Output | None = yield RunCommand(argv, terminal, hide=hide)
     return output

@@ -259,10 +259,9 @@ def expiry_of(fields: Mapping[str, Any], response: Response, access: str = "") -
 def account_of(fields: Mapping[str, Any], jwt: str = "") -> dict[str, str]:
     """Whose tokens these are: accountId, email, name, organization, as far as the answer tells. Read, never relied on."""
     claims = claims_of(jwt)
-    openai = _inner(claims, "https://api.openai.com/auth")
     account, organization = _inner(fields, "account"), _inner(fields, "organization")
     found = {
-        "accountId": openai.get("chatgpt_account_id")
+        "accountId": chatgpt_account(jwt)
         or claims.get("chatgpt_account_id")
         or account.get("uuid")
         or fields.get("user_id")
@@ -272,6 +271,11 @@ def account_of(fields: Mapping[str, Any], jwt: str = "") -> dict[str, str]:
         "organization": organization.get("name") or fields.get("organization_name"),
     }
     return {name: value for name, value in found.items() if isinstance(value, str) and _is_label(value)}
+
+
+def chatgpt_account(jwt: str) -> str:
+    """The ChatGPT account an OpenAI token is for, which OpenAI wants named beside it; an empty text where it doesn't tell."""
+    return visible(_inner(claims_of(jwt), "https://api.openai.com/auth").get("chatgpt_account_id"))
 
 
 def claims_of(jwt: str) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, TryAgain
-from vault.providers import catalogue, stored, web
+from vault.providers import catalogue, driver, stored
+from vault.providers.exchange import check_url
+from vault.providers.steps import Request, Response, fetch
+from vault.values import SystemClock
 
 URL = "https://models.dev/api.json"
 URL_VARIABLE = "VAULT_MODELS_URL"
@@ -46,7 +49,7 @@ class Updated:
 
 def source_url(asked: str, environ: Mapping[str, str]) -> str:
     """Where to fetch from: what was asked for, VAULT_MODELS_URL, models.dev. Raises InputError."""
-    return web.check_url(asked or environ.get(URL_VARIABLE, "") or URL)
+    return check_url(asked or environ.get(URL_VARIABLE, "") or URL)
 
 
 def update(url: str, path: Path, now: int) -> Updated:
@@ -55,19 +58,31 @@ def update(url: str, path: Path, now: int) -> Updated:
     Raises InputError when the answer is no catalogue, TryAgain when none came, StorageError. Then nothing has changed.
     """
     before = _in_use(path)
-    headers = {"if-none-match": before.etag} if before and before.etag and before.url == url else {}
-    answer = web.get(url, headers, seconds=SECONDS, limit=LARGEST, redirects=REDIRECTS)
-    if answer.status == 304 and before is not None and headers:
+    known = before.etag if before and before.url == url else ""
+    headers = [("Accept", "application/json"), *([("If-None-Match", known)] if known else [])]
+    request = Request(
+        "GET",
+        url,
+        tuple(headers),
+        seconds=SECONDS,
+        redirects=REDIRECTS,
+        retries=0,
+        limit=LARGEST,
+        elsewhere=True,
+    )
+    answer = driver.run(fetch(request), clock=SystemClock(), deadline=SECONDS)
+    if answer.status == 304 and before is not None and known:
         return Updated(url, False, len(before.rows), ())
     if answer.status != 200:
-        raise _refused(url, answer.status)
-    if answer.cut:
+        raise _refused(answer)
+    if answer.broken and answer.body:
         raise InputError(f"the catalogue is larger than {LARGEST // 1024 // 1024} MiB", hint="check the URL")
+    if answer.broken:
+        raise TryAgain(answer.broken, hint="try again later; the catalogue is as it was")
     rows = distil(answer.body)
     changes = differences(before.rows if before else catalogue.embedded_rows(), rows)
-    etag = answer.headers.get("etag", "")
-    usable = len(etag) <= 256 and etag.isascii() and etag.isprintable()
-    stored.write(path, stored.Stored(url, etag if usable else "", now, tuple(rows)))
+    usable = len(answer.etag) <= 256 and answer.etag.isascii() and answer.etag.isprintable()
+    stored.write(path, stored.Stored(url, answer.etag if usable else "", now, tuple(rows)))
     catalogue.reload()
     return Updated(url, True, len(rows), tuple(changes))
 
@@ -123,11 +138,11 @@ def _in_use(path: Path) -> stored.Stored | None:
         return None
 
 
-def _refused(url: str, status: int) -> InputError | TryAgain:
-    text = f"the server answered {status} instead of a catalogue"
-    if status in (408, 425, 429) or status >= 500:
+def _refused(answer: Response) -> InputError | TryAgain:
+    text = f"{answer.host} answered {answer.status} instead of a catalogue"
+    if answer.status in (408, 425, 429) or answer.status >= 500:
         return TryAgain(text, hint="try again later; the catalogue is as it was")
-    return InputError(text, hint=f"check the URL {url}; the catalogue is as it was")
+    return InputError(text, hint="check the URL; the catalogue is as it was")
 
 
 def _row(name: str, entry: object) -> dict[str, Any]:

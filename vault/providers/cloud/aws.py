@@ -6,7 +6,7 @@ mode and never one of another:
  1. bearer        ``VAULT_AWS_BEARER_TOKEN_BEDROCK``, for this process only
  2. env           ``VAULT_AWS_ACCESS_KEY_ID``, ``VAULT_AWS_SECRET_ACCESS_KEY``, ``VAULT_AWS_SESSION_TOKEN``
  3. profile       ``VAULT_AWS_PROFILE``
- 4. bearer        the token stored for the provider
+ 4. bearer        the token stored for the provider, or another mode stored for it
  5. profile       ``profile`` in the provider's settings
  6. bearer        ``AWS_BEARER_TOKEN_BEDROCK``
  7. env           ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``
@@ -104,15 +104,24 @@ class _Step:
 
 
 def resolve_bedrock(
-    settings: BedrockSettings, environ: Mapping[str, str], home: Path, *, stored_token: bool, reader: Reader, now: int
+    settings: BedrockSettings,
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    stored_token: bool,
+    stored_mode: str = "bearer",
+    reader: Reader,
+    now: int,
 ) -> CloudMode:
     """The credential mode of one Bedrock provider, in the order the head of this file gives, with every source's reason.
 
-    ``stored_token`` says whether a usable bearer token is stored for the provider; ``reader`` gives a file's text or None;
-    ``now`` is microseconds UTC. Raises nothing: what is wrong is in the mode's problems.
+    ``stored_token`` says whether a usable bearer token is stored for the provider, ``stored_mode`` what is stored instead of
+    one; ``reader`` gives a file's text or None; ``now`` is microseconds UTC. Raises nothing: what is wrong is in the mode's
+    problems.
     """
     files = read_aws_files(environ, home, reader)
-    steps = _steps(settings, environ, home, files, stored_token, reader, now)
+    stored = _Step(stored_mode, STORED_TOKEN, _Way(STORED_TOKEN) if stored_token else None)
+    steps = _steps(settings, environ, home, files, stored, reader, now)
     asked = settings.auth_source
     chosen = next((step for step in steps if step.way and asked in (AUTO, step.mode)), None)
     region, region_source = _region(settings, environ, files, chosen.way.profile if chosen and chosen.way else "")
@@ -178,7 +187,7 @@ def _steps(
     environ: Mapping[str, str],
     home: Path,
     files: AwsFiles,
-    stored_token: bool,
+    stored: _Step,
     reader: Reader,
     now: int,
 ) -> list[_Step]:
@@ -200,7 +209,7 @@ def _steps(
         bearer("VAULT_AWS_BEARER_TOKEN_BEDROCK"),
         _keys(environ, "VAULT_AWS_", now),
         profile("VAULT_AWS_PROFILE", environ.get("VAULT_AWS_PROFILE", "").strip()),
-        _Step("bearer", STORED_TOKEN, _Way(STORED_TOKEN) if stored_token else None),
+        stored,
         profile("the profile in the settings", settings.profile),
         bearer("AWS_BEARER_TOKEN_BEDROCK"),
         _keys(environ, "AWS_", now),

@@ -6,8 +6,8 @@ Version:   the settings, ``AZURE_OPENAI_API_VERSION``; some tools want one, Azur
 Credential, in this order; ``auto`` takes the first of 1 to 7 that is there, ``key`` of 1 and 2, ``entra`` of 3 to 7, ``managed``
 of 6 and 8:
 
-1. key               ``AZURE_OPENAI_API_KEY``, else ``AZURE_API_KEY``
-2. key               the key stored for the provider
+1. key               the key stored for the provider, or another mode stored for it
+2. key               ``AZURE_OPENAI_API_KEY``, else ``AZURE_API_KEY``
 3. secret            ``AZURE_CLIENT_SECRET`` with ``AZURE_TENANT_ID`` and ``AZURE_CLIENT_ID``
 4. certificate       ``AZURE_CLIENT_CERTIFICATE_PATH`` with the same two
 5. workload          ``AZURE_FEDERATED_TOKEN_FILE`` with the same two
@@ -15,7 +15,8 @@ of 6 and 8:
 7. cli               the account that ``az`` is signed in to
 8. managed           the machine's managed identity, from instance metadata
 
-Entra ID is 3 to 8. ``azure-cognitive-services`` has variables of its own for resource and key.
+Entra ID is 3 to 8. What vault was told comes before what the machine happens to have, as for AWS. ``azure-cognitive-services``
+has variables of its own for resource and key.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ class _Step:
     problems: Sequence[Problem] = ()
 
     def pinned_by(self, asked: str) -> bool:
-        """Whether this place counts under an ``auth_source``."""
-        return self.mode in _PINS[asked]
+        """Whether this place counts under an ``auth_source``. What is stored, of whatever mode, counts under ``auto``."""
+        return self.mode in _PINS[asked] or (asked == AUTO and self.what == STORED_KEY)
 
 
 def names_of(provider: str) -> Names:
@@ -118,15 +119,21 @@ def names_of(provider: str) -> Names:
 
 
 def resolve_azure(
-    settings: AzureSettings, environ: Mapping[str, str], home: Path, *, stored_key: bool, reader: Reader
+    settings: AzureSettings,
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    stored_key: bool,
+    stored_mode: str = "key",
+    reader: Reader,
 ) -> CloudMode:
     """The credential mode of one Azure provider, with every source's reason.
 
-    ``stored_key`` says whether a usable key is stored for the provider; ``reader`` gives a file's text or None. Raises nothing:
-    what is wrong is in the mode's problems.
+    ``stored_key`` says whether a usable key is stored for the provider, ``stored_mode`` what is stored instead of one;
+    ``reader`` gives a file's text or None. Raises nothing: what is wrong is in the mode's problems.
     """
     asked = settings.auth_source
-    steps = _steps(settings, environ, home, stored_key, reader)
+    steps = _steps(settings, environ, home, _Step(stored_mode, STORED_KEY, stored_key), reader)
     chosen = next((step for step in steps if step.here and step.pinned_by(asked)), None)
     endpoint, endpoint_source, problems = _endpoint(settings, environ)
     version = settings.api_version or environ.get(VERSION, "").strip()
@@ -163,13 +170,13 @@ def resolve_azure(
 
 
 def _steps(
-    settings: AzureSettings, environ: Mapping[str, str], home: Path, stored_key: bool, reader: Reader
+    settings: AzureSettings, environ: Mapping[str, str], home: Path, stored: _Step, reader: Reader
 ) -> list[_Step]:
     names = names_of(settings.provider)
     key = first_set(environ, *names.keys)
     return [
+        stored,
         _Step("key", key or names.keys[0], bool(key), (key,) if key else ()),
-        _Step("key", STORED_KEY, stored_key),
         _principal("secret", "AZURE_CLIENT_SECRET", environ, home, None),
         _principal("certificate", "AZURE_CLIENT_CERTIFICATE_PATH", environ, home, reader),
         _principal("workload", "AZURE_FEDERATED_TOKEN_FILE", environ, home, reader),
@@ -267,7 +274,7 @@ def _reason(step: _Step, chosen: _Step | None, asked: str) -> Reason:
     what = f"{step.mode}: {step.what}"
     if step is chosen:
         return Reason(what, "chosen", "chosen")
-    if step.mode == "managed" and asked != "managed":
+    if step.mode == "managed" and asked != "managed" and step.what != STORED_KEY:
         return Reason(what, "not_asked", "not asked: only auth_source = managed does")
     if not step.here:
         return Reason(what, "incomplete", step.missing) if step.missing else Reason(what, "not_set", "not there")

@@ -4,9 +4,10 @@ Project:   the settings, ``GOOGLE_VERTEX_PROJECT``, ``VERTEXAI_PROJECT``, ``GOOG
            ``GCLOUD_PROJECT``, the service account's own.
 Location:  the settings, ``GOOGLE_VERTEX_LOCATION``, ``VERTEXAI_LOCATION``, ``GOOGLE_CLOUD_LOCATION``, ``VERTEX_LOCATION``.
            It is never guessed: it says in which country the data is worked on.
-Credentials are Google's application default credentials: ``file`` is ``GOOGLE_APPLICATION_CREDENTIALS``, ``gcloud`` the file
-that ``gcloud auth application-default login`` writes, ``metadata`` the metadata server. ``auto`` takes the file where the
-variable is set, however broken, else gcloud's; the metadata server is used only when ``auth_source`` asks for it.
+Credentials are an access token stored for the provider, or another mode stored for it; else Google's application default
+credentials: ``file`` is ``GOOGLE_APPLICATION_CREDENTIALS``, ``gcloud`` the file that ``gcloud auth application-default login``
+writes, ``metadata`` the metadata server. ``auto`` takes what is stored, else the file where the variable is set, however broken,
+else gcloud's; the metadata server is used only when ``auth_source`` asks for it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ PROJECTS = ("GOOGLE_VERTEX_PROJECT", "VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT",
 LOCATIONS = ("GOOGLE_VERTEX_LOCATION", "VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION", "VERTEX_LOCATION")
 ALLOW_PROGRAMS = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"
 LOGIN = "gcloud auth application-default login"
+TOKEN = "token"  # noqa: S105 - the name of a mode
+STORED_TOKEN = "the stored token"  # noqa: S105 - the name of a source
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "authorized_user": ("client_id", "client_secret", "refresh_token"),
@@ -39,6 +42,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "impersonated_service_account": ("service_account_impersonation_url", "source_credentials"),
 }
 _ADDRESSES = ("token_uri", "token_url", "token_info_url", "service_account_impersonation_url")
+_GCLOUD = "gcloud's application default credentials"
 _METADATA_HOSTS = ("metadata.google.internal",)
 
 
@@ -59,26 +63,55 @@ class VertexSettings:
             )
 
 
-def resolve_vertex(settings: VertexSettings, environ: Mapping[str, str], home: Path, *, reader: Reader) -> CloudMode:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A place in the order; ``here`` says whether it is there."""
+
+    mode: str
+    what: str
+    here: bool
+
+    def asked_for(self, asked: str) -> bool:
+        """Whether this place counts under an ``auth_source``."""
+        if asked == AUTO:
+            return self.mode != "metadata" or self.what == STORED_TOKEN
+        return self.mode == asked
+
+
+def resolve_vertex(
+    settings: VertexSettings,
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    stored_token: bool = False,
+    stored_mode: str = TOKEN,
+    reader: Reader,
+) -> CloudMode:
     """The credential mode of one Vertex provider, with every source's reason.
 
-    ``reader`` gives a file's text or None. Raises nothing: what is wrong is in the mode's problems.
+    ``stored_token`` says whether a usable access token is stored for the provider, ``stored_mode`` what is stored instead of
+    one; ``reader`` gives a file's text or None. Raises nothing: what is wrong is in the mode's problems.
     """
     asked = settings.auth_source
     named = environ.get(CREDENTIALS, "").strip()
     gcloud = gcloud_file(environ, home)
-    places = {"file": home_path(named, home), "gcloud": gcloud} if named else {"gcloud": gcloud}
-    here = {"file": bool(named), "gcloud": looked_at(reader, gcloud) != (None, ""), "metadata": True}
-    mode = next((m for m in ("file", "gcloud") if here[m]), "") if asked == AUTO else asked if here[asked] else ""
+    places = {CREDENTIALS: home_path(named, home), _GCLOUD: gcloud} if named else {_GCLOUD: gcloud}
+    steps = (
+        _Step(stored_mode, STORED_TOKEN, stored_token),
+        _Step("file", CREDENTIALS, bool(named)),
+        _Step("gcloud", _GCLOUD, looked_at(reader, gcloud) != (None, "")),
+        _Step("metadata", "metadata server", True),
+    )
+    chosen = next((step for step in steps if step.here and step.asked_for(asked)), None)
     problems: list[Problem] = []
     facts: dict[str, str] = {}
     info: dict[str, Any] = {}
-    path = places.get(mode)
+    path = places.get(chosen.what) if chosen else None
     if path is not None:
         facts["credentials_file"] = str(path)
         info, problems = read_credentials(path, environ, home, reader)
         facts |= _facts(info)
-    if not mode:
+    if chosen is None:
         hint = f"set it, or use another auth_source; {LOGIN} makes gcloud's own file"
         text = f"{CREDENTIALS} is not set" if asked == "file" else f"there is no {gcloud}"
         text = "no application default credentials were found" if asked == AUTO else text
@@ -97,17 +130,16 @@ def resolve_vertex(settings: VertexSettings, environ: Mapping[str, str], home: P
         problems.append(
             Problem("region_missing", "no Vertex location is set", f"set {LOCATIONS[0]}, or location {where}")
         )
-    sources = {"file": CREDENTIALS, "gcloud": "gcloud's application default credentials", "metadata": "metadata server"}
     return CloudMode(
         settings.provider,
         "google",
         asked,
-        mode=mode,
-        source=sources.get(mode, ""),
+        mode=chosen.mode if chosen else "",
+        source=chosen.what if chosen else "",
         region=location,
         region_source=location_source,
         problems=tuple(problems),
-        reasons=tuple(_reason(m, sources[m], here[m], mode, asked) for m in sources),
+        reasons=tuple(_reason(step, chosen, asked) for step in steps),
         facts={"project": project, "project_source": project_source, **facts} if project else facts,
     )
 
@@ -211,14 +243,14 @@ def _first(setting: str, environ: Mapping[str, str], names: tuple[str, ...]) -> 
     return (environ[name].strip(), name) if name else ("", "")
 
 
-def _reason(mode: str, what: str, here: bool, chosen: str, asked: str) -> Reason:
-    label = f"{mode}: {what}"
-    if mode == chosen:
+def _reason(step: _Step, chosen: _Step | None, asked: str) -> Reason:
+    label = f"{step.mode}: {step.what}"
+    if step is chosen:
         return Reason(label, "chosen", "chosen")
-    if mode == "metadata":
+    if step.mode == "metadata" and step.what != STORED_TOKEN:
         return Reason(label, "not_asked", "not asked: only auth_source = metadata does")
-    if not here:
+    if not step.here:
         return Reason(label, "not_set", "not there")
-    if asked != AUTO:
+    if not step.asked_for(asked):
         return Reason(label, "switched_off", f"there, and switched off by auth_source = {asked}")
-    return Reason(label, "shadowed", f"there, and passed over: {CREDENTIALS} comes first")
+    return Reason(label, "shadowed", f"there, and passed over: {chosen.what if chosen else ''} comes first")

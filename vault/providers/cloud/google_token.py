@@ -13,7 +13,7 @@ from typing import Any
 
 from vault.errors import Defect, NotReady, SignInAgain, TryAgain, VaultError
 from vault.providers.cloud.extras import DEADLINE_SECONDS, error_code, library, within
-from vault.providers.cloud.google import LOGIN, read_credentials
+from vault.providers.cloud.google import LOGIN, STORED_TOKEN, read_credentials
 from vault.providers.cloud.modes import Bearer, CloudMode, Reader, read_file
 from vault.values import SECOND, Secret
 
@@ -29,6 +29,7 @@ def google_token(
     environ: Mapping[str, str],
     home: Path,
     *,
+    stored_token: Secret | None = None,
     reader: Reader = read_file,
     deadline: float = DEADLINE_SECONDS,
 ) -> Bearer:
@@ -40,6 +41,10 @@ def google_token(
     mode.require_ready()
     if not mode.mode:
         raise Defect("there is no way to get a Google token by nothing")
+    if mode.source == STORED_TOKEN:
+        if stored_token is None:
+            raise Defect("the stored token was chosen and not given")
+        return Bearer(stored_token)
     info: dict[str, Any] = {}
     if mode.mode != "metadata":
         path = Path(mode.facts["credentials_file"])

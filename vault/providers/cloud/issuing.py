@@ -1,8 +1,8 @@
 """What a child process gets for a cloud provider, and what it loses.
 
 With a credential the child is handed that credential and nothing else that the same tools would read instead. Without one it
-is pointed at the source, a profile or a file, and asks for itself: the right way for long work, since a token handed over ends
-within the hour. Every name of ``names_to_remove`` goes first, ``VAULT_AWS_*`` always: they are for vault's own process.
+is pointed at the source, a profile or a file, and asks for itself; the libraries of Google read a file and no token. Every name
+of ``names_to_remove`` goes first, ``VAULT_AWS_*`` always: they are for vault's own process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vault.errors import Defect
-from vault.providers.cloud import azure, google
+from vault.providers.cloud import OVERRIDDEN, OVERRIDE, azure, google
 from vault.providers.cloud.aws_credentials import aws_credentials
 from vault.providers.cloud.azure_token import azure_token
 from vault.providers.cloud.extras import DEADLINE_SECONDS
@@ -41,14 +41,7 @@ AWS_NAMES = (
     *_CONTAINER,
     *_WEB_IDENTITY,
 )
-OVERRIDES = (
-    "VAULT_AWS_ACCESS_KEY_ID",
-    "VAULT_AWS_SECRET_ACCESS_KEY",
-    "VAULT_AWS_SESSION_TOKEN",
-    "VAULT_AWS_REGION",
-    "VAULT_AWS_PROFILE",
-    "VAULT_AWS_BEARER_TOKEN_BEDROCK",
-)
+OVERRIDES = (*OVERRIDDEN, f"{OVERRIDE}REGION")
 GOOGLE_TOKENS = ("GOOGLE_CLOUD_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
 AZURE_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -74,7 +67,7 @@ def obtain(
     if mode.cloud == "aws":
         return aws_credentials(mode, environ, stored_token=stored, deadline=deadline)
     if mode.cloud == "google":
-        return google_token(mode, environ, home, deadline=deadline)
+        return google_token(mode, environ, home, stored_token=stored, deadline=deadline)
     return azure_token(mode, environ, stored_key=stored, deadline=deadline)
 
 

@@ -4,7 +4,7 @@
     auth_source = "env"
     region = "us-east-1"
 
-    [providers.bedrock-europe]
+    [providers.bedrock-frankfurt]
     family = "bedrock"
     region = "eu-west-1"
 
@@ -18,9 +18,10 @@ from dataclasses import fields
 from typing import Any
 
 from vault.errors import NotReady
-from vault.providers.cloud.aws import BEDROCK, BedrockSettings
-from vault.providers.cloud.azure import AZURE, COGNITIVE, AzureSettings
-from vault.providers.cloud.google import VERTEX, VertexSettings
+from vault.providers.cloud import MEMBERS, family_of_id
+from vault.providers.cloud.aws import BedrockSettings
+from vault.providers.cloud.azure import AzureSettings
+from vault.providers.cloud.google import VertexSettings
 
 CloudSettings = BedrockSettings | VertexSettings | AzureSettings
 
@@ -28,11 +29,6 @@ FAMILIES: dict[str, type[CloudSettings]] = {
     "bedrock": BedrockSettings,
     "vertex": VertexSettings,
     "azure": AzureSettings,
-}
-MEMBERS = {
-    "bedrock": (BEDROCK,),
-    "vertex": (VERTEX, f"{VERTEX}-anthropic"),
-    "azure": (AZURE, COGNITIVE),
 }
 
 
@@ -45,7 +41,7 @@ def family_of(provider: str, table: Mapping[str, Any]) -> str:
     """The family of a provider, or an empty text. Raises NotReady when the settings name one that doesn't exist."""
     named = table.get("family")
     if named is None:
-        return next((family for family, ids in MEMBERS.items() if provider in ids), "")
+        return family_of_id(provider)
     if named not in FAMILIES:
         raise NotReady(f"family of {provider} is not a family of providers", hint=f"use one of {', '.join(FAMILIES)}")
     return str(named)

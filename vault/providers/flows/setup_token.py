@@ -1,7 +1,8 @@
 """A Claude setup token: what ``claude setup-token`` prints, captured where that program can be run, else pasted.
 
-The program draws on a terminal, so it is given one, and the token is looked for in what it drew. A setup token lives a year from
-when it was made; for a pasted one nobody can tell when that was, and the person is told so.
+The program draws on a terminal, so it is given one, and the token is looked for in what it drew; the person's terminal doesn't
+show it. A setup token lives a year from when it was made; for a pasted one nobody can tell when that was, and the person is told
+so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from vault.errors import InputError
 from vault.events.credentials import Token
 from vault.providers.flows.asking import SignedIn, Start
-from vault.providers.steps import Flow, ask, consent, run_command, tell
+from vault.providers.steps import Flow, ask, consent, find_program, run_command, tell
 from vault.values import DAY, parse_secret
 
 COMMAND = ("claude", "setup-token")
@@ -20,29 +21,34 @@ LIFETIME = 365 * DAY
 
 _TOKEN = re.compile(r"sk-ant-oat[0-9]{2}-[A-Za-z0-9_-]+")
 _DRAWING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_AFTER_LIMIT = "if Anthropic answers that the credential is only authorized for use with Claude Code, use an API key"
 
 
 def setup_token_flow(start: Start) -> Flow[SignedIn]:
     """Obtain a setup token. Raises InputError when what was pasted is none."""
-    token = ""
-    if (yield from consent(f"Run `{' '.join(COMMAND)}` now, and take the token it prints? (No: paste one)", COMMAND)):
-        output = yield from run_command(COMMAND, terminal=True)
-        if output is None:
-            yield from tell("`claude` can't be run here; run `claude setup-token` where it can, and paste the token")
-        else:
-            token = found_in(output.text)
-            if not token:
-                yield from tell("`claude setup-token` printed no token")
-    captured = bool(token)
+    token = yield from _captured()
+    notes: tuple[str, ...] = ()
     if not token:
         token = parse_secret((yield from ask("Setup token: ", hidden=True)).strip())
+        notes = ("its end is taken to be a year from now; if it was made earlier, it ends earlier",)
     if not token.startswith(PREFIX):
         raise InputError("that is not a setup token", hint=f"a setup token starts with {PREFIX}; is it an API key?")
-    notes = [_AFTER_LIMIT]
-    if not captured:
-        notes.insert(0, "its end is taken to be a year from now; if it was made earlier, it ends earlier")
-    return SignedIn(Token(token=token, expires_at=start.now + LIFETIME), "", tuple(notes))
+    return SignedIn(Token(token=token, expires_at=start.now + LIFETIME), "", notes)
+
+
+def _captured() -> Flow[str]:
+    """The token that the program made, or an empty text when it isn't there, isn't wanted, or printed none."""
+    shown = " ".join(COMMAND)
+    if not (yield from find_program(COMMAND[0])):
+        yield from tell(f"Run `{shown}` where Claude Code is installed, and paste the token it prints.")
+        return ""
+    if not (yield from consent(f"Run `{shown}` here and take the token it makes (no: paste one)?", COMMAND)):
+        return ""
+    output = yield from run_command(COMMAND, terminal=True, hide=PREFIX)
+    token = found_in(output.text) if output is not None else ""
+    if not token:
+        why = "can't be run here" if output is None else "printed no token"
+        yield from tell(f"`{shown}` {why}; paste one that was made elsewhere.")
+    return token
 
 
 def found_in(drawn: str) -> str:

@@ -48,10 +48,13 @@ def wellknown_flow(url: str) -> Flow[SignedIn]:
     argv, env = _command(auth.get("command"), host), _variable(auth.get("env"), host)
     shown = shlex.join(argv)
     if not (
-        yield from consent(f"{host} wants this command to be run here; what it prints becomes {env}:\n  {shown}", argv)
+        yield from consent(
+            f"{host} wants to run this command here, as you; what it prints becomes {env}:\n  {shown}\nRun it?", argv
+        )
     ):
         raise SignInAgain(
-            f"the command of {host} was not run", hint="run it by hand and store what it prints as a token"
+            f"the command of {host} was not run",
+            hint="if you trust that server, run the same command again and agree",
         )
     output = yield from run_command(argv)
     if output is None:
