@@ -21,8 +21,8 @@ PROFILE = ".azure/azureProfile.json"
 ACCOUNTS = '\ufeff{"subscriptions": [{"name": "other"}, {"isDefault": true, "name": "fake sub", "tenantId": "fake-t"}]}'
 
 SOURCES: list[tuple[str, str, dict[str, str]]] = [
-    ("key", "AZURE_OPENAI_API_KEY", {"AZURE_OPENAI_API_KEY": SECRET}),
     ("key", "the stored key", {}),
+    ("key", "AZURE_OPENAI_API_KEY", {"AZURE_OPENAI_API_KEY": SECRET}),
     ("secret", "AZURE_CLIENT_SECRET", {"AZURE_CLIENT_SECRET": SECRET}),
     ("certificate", "AZURE_CLIENT_CERTIFICATE_PATH", {"AZURE_CLIENT_CERTIFICATE_PATH": "/run/cert.pem"}),
     ("workload", "AZURE_FEDERATED_TOKEN_FILE", {"AZURE_FEDERATED_TOKEN_FILE": "/run/federated"}),

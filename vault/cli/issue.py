@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,9 +18,11 @@ import typer
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, complete_profile, opened
 from vault.errors import NotFound, Unavailable, UsageError, VaultError
+from vault.providers.cloud import OVERRIDE
 
 if TYPE_CHECKING:
     from vault.commands.issue import Issued, Ready
+    from vault.values import Secret
 
 ProvidersOption = Annotated[
     list[str] | None, typer.Option("--provider", "-p", help="Only this provider or profile (repeat for more).")
@@ -36,14 +38,18 @@ def get(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Print a secret, alone. The hand-out is in the history first."""
+    """Print a secret, alone. The hand-out is in the history first.
+
+    For a cloud provider it is the bearer token, key or access token of the mode in use. An AWS key pair is several secrets: run
+    the program with vault exec, or get them with --json.
+    """
     from vault.commands.issue import issue
     from vault.commands.naming import target
 
     name = agent_id(agent)
     provider, profile = target(what)
     with opened(name, no_input=no_input) as context:
-        issued = issue(context, name, provider, profile=profile, way="get", reason=reason)
+        issued = issue(context, name, provider, profile=profile, way="get", reason=reason, single=not json)
     if json:
         output.write_json(
             "get",
@@ -55,7 +61,9 @@ def get(
                 "kind": issued.kind,
                 "expires_at": output.moment(issued.expires_at),
                 "position": issued.position,
-                "secret": issued.secret.reveal(),
+                "mode": issued.mode or None,
+                "secret": issued.secret.reveal() if issued.single else None,
+                "variables": _revealed(issued.variables) or None,
             },
         )
     else:
@@ -70,14 +78,21 @@ def env(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Print shell lines that set the credentials: eval "$(vault env)"."""
+    """Print shell lines that set the credentials: eval "$(vault env)".
+
+    Variables that would make a cloud's tools use another credential are unset.
+    """
     if shell not in ("sh", "bash", "zsh", "fish", "powershell"):
         raise UsageError(f"{shell!r} is not a shell this knows", hint="use sh, fish or powershell")
-    values, _, issued = _collect(agent, provider or [], "env", "", reason, no_input)
+    found = _collect(agent, provider or [], "env", "", reason, no_input)
+    removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE))
     if json:
-        output.write_json("env", {"agent": agent_id(agent), "variables": values, "issued": [_told(i) for i in issued]})
+        body = {"agent": agent_id(agent), "variables": found.values, "removed": removed}
+        output.write_json("env", {**body, "issued": [_told(i) for i in found.issued]})
         return
-    for name, value in values.items():
+    for name in removed:
+        output.write(_removal(shell, name))
+    for name, value in found.values.items():
         output.write(_assignment(shell, name, value))
 
 
@@ -94,16 +109,18 @@ def exec_(
 ) -> None:
     """Run a program with credentials in its environment. Its status and signals are its own.
 
-    Other values of the same variables are removed first. The program also gets VAULT_AGENT, and not VAULT_PASSPHRASE.
+    Other values of the same variables are removed first. The program also gets VAULT_AGENT, and neither VAULT_PASSPHRASE nor any
+    VAULT_AWS_* variable. Of a cloud provider it gets the mode in use: all of its variables, and none that compete with them.
     """
     program = shutil.which(command[0])
     if program is None:
         raise Unavailable(f"the program {command[0]} is not there", hint="check its name and PATH")
-    values, stale, _ = _collect(agent, provider or [], "exec", os.path.basename(program), reason, no_input)
-    environment = {k: v for k, v in os.environ.items() if k not in stale}
+    found = _collect(agent, provider or [], "exec", os.path.basename(program), reason, no_input)
+    gone = found.stale | found.removed
+    environment = {k: v for k, v in os.environ.items() if k not in gone and not k.startswith(OVERRIDE)}
     if not keep_passphrase:
         environment.pop("VAULT_PASSPHRASE", None)
-    environment |= {"VAULT_AGENT": agent_id(agent), **values}
+    environment |= {"VAULT_AGENT": agent_id(agent), **found.values}
     sys.stdout.flush()
     sys.stderr.flush()
     _become(program, command, environment)
@@ -126,10 +143,17 @@ def _become(program: str, command: Sequence[str], environment: Mapping[str, str]
         ) from None
 
 
-def _collect(
-    agent: str, wanted: list[str], way: str, program: str, reason: str, no_input: bool
-) -> tuple[dict[str, str], set[str], list[Issued]]:
-    """Variables to set, names whose other values are stale, and what was handed out."""
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """Variables to set; those whose other values are stale; those that a cloud's tools would read instead; the hand-outs."""
+
+    values: dict[str, str]
+    stale: set[str]
+    removed: set[str]
+    issued: list[Issued]
+
+
+def _collect(agent: str, wanted: list[str], way: str, program: str, reason: str, no_input: bool) -> _Collected:
     from vault.commands.issue import hand_out, prepare, prepare_all, stale_names
     from vault.commands.naming import target
     from vault.commands.why import STORED_ONLY
@@ -146,37 +170,58 @@ def _collect(
         else:
             ready = prepare_all(context, name, [], way=way, program=program, left_out=left_out)
         ready = [_placed(r, way) for r in ready]
-        ready = [r for r in ready if r.names or wanted]
+        ready = [r for r in ready if r.values or wanted]
         if left_out and not ready:
             raise left_out[0][1]
-        for profile, error in left_out:
-            output.say(output.printable(f"{profile} is left out: {error}"))
+        for what, error in left_out:
+            output.say(output.printable(f"{what} is left out: {error}"))
         if not ready:
             raise NotFound(f"agent {name} has no usable credential", hint="vault login PROVIDER, or vault list")
-        unplaced = [r for r in ready if not r.names]
+        unplaced = [r for r in ready if not r.values]
         if unplaced:
             raise UsageError(
                 f"{unplaced[0].event.provider} has no environment variable for a {unplaced[0].kind}",
                 hint=f"use vault get {unplaced[0].event.profile or unplaced[0].event.provider}",
             )
-        values: dict[str, str] = {}
-        owners: dict[str, str] = {}
-        chosen = []
-        for item in ready:
-            taken = [n for n in item.names if n in values and values[n] != item.secret.reveal()]
-            if taken:
-                output.say(
-                    f"{item.event.profile or item.event.provider} is left out: {owners[taken[0]]} has {taken[0]} already "
-                    f"(choose with --provider)"
-                )
-                continue
-            chosen.append(item)
-            for variable in item.names:
-                values[variable] = item.secret.reveal()
-                owners[variable] = item.event.profile or item.event.provider
+        chosen = _together(ready)
+        for item in chosen:
+            if item.note:
+                output.say(f"{_name(item)}: {item.note}")
         issued = hand_out(context, chosen, way=way, reason=reason)
+    values = {name: value for item in chosen for name, value in _revealed(item.values).items()}
     stale = stale_names(item.event.provider for item in chosen) | set(values)
-    return values, stale, issued
+    removed = {name for item in chosen for name in item.removed} - set(values)
+    return _Collected(values, stale, removed, issued)
+
+
+def _together(ready: Sequence[Ready]) -> list[Ready]:
+    """Those that can stand in one environment, the first first; the others are told."""
+    chosen: list[Ready] = []
+    for item in ready:
+        taken = next(((other, name) for other in chosen for name in _clashes(item, other)), None)
+        if taken is None:
+            chosen.append(item)
+            continue
+        output.say(f"{_name(item)} is left out: {_name(taken[0])} has {taken[1]} already (choose with --provider)")
+    return chosen
+
+
+def _clashes(item: Ready, other: Ready) -> list[str]:
+    """Variables that two want otherwise; of clouds also those that one sets and the other must not have beside its own."""
+    ours, theirs = item.values, other.values
+    clashes = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    if item.mode and other.mode:
+        clashes += [name for name in ours if name in other.removed and name not in theirs]
+        clashes += [name for name in theirs if name in item.removed and name not in ours]
+    return clashes
+
+
+def _name(item: Ready) -> str:
+    return item.event.profile or item.event.provider
+
+
+def _revealed(variables: Mapping[str, Secret]) -> dict[str, str]:
+    return {name: value.reveal() for name, value in variables.items()}
 
 
 def _placed(ready: Ready, way: str) -> Ready:
@@ -187,6 +232,10 @@ def _placed(ready: Ready, way: str) -> Ready:
             what = ready.event.profile or ready.event.provider
             output.say(f"{what} is left out of {output.printable(name)}: that is no name of a variable here")
     return replace(ready, names=tuple(name for name in ready.names if possible.fullmatch(name)))
+
+
+def _removal(shell: str, name: str) -> str:
+    return {"fish": f"set -e {name}", "powershell": f"Remove-Item Env:{name}"}.get(shell, f"unset {name}")
 
 
 def _assignment(shell: str, name: str, value: str) -> str:
@@ -204,6 +253,6 @@ def _told(issued: Issued) -> dict[str, object]:
         "provider": issued.provider,
         "profile": issued.profile or None,
         "source": issued.source,
-        "variables": list(issued.names),
+        "variables": list(issued.values),
         "position": issued.position,
     }

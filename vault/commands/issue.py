@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from vault.commands.candidates import STORED_ONLY, clouds_meant, family_of
 from vault.commands.naming import with_agent
-from vault.commands.why import STORED_ONLY, decide, resolvable
+from vault.commands.ready import Ready, named_candidate, nothing_usable
+from vault.commands.why import decide
 from vault.context import Context
-from vault.errors import IntegrityError, NotFound, SignInAgain, TryAgain, VaultError
-from vault.events.credentials import AnyCredential, Reference, WellKnown
+from vault.errors import IntegrityError, NotFound, SignInAgain, UsageError, VaultError
+from vault.events.credentials import AnyCredential, OAuth, Reference, Token, WellKnown
 from vault.events.types import CredentialIssued
 from vault.log.records import Draft
-from vault.model.choosing import CODES, Candidate, Decision, trouble
+from vault.model.choosing import Candidate
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
 from vault.providers import catalogue
 from vault.unlock.references import fetch
 from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, parse_secret, provider_of
 
+__all__ = ["Issued", "Ready", "hand_out", "issue", "prepare", "prepare_all", "secret_of", "stale_names"]
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A credential that was handed out. ``names`` are the environment variables it belongs in; ``source`` as in the event."""
+    """A credential that was handed out. ``names`` are the environment variables it belongs in; ``source`` as in the event.
+
+    ``mode`` is a cloud provider's; ``variables`` is then all that belongs together, with values, a region and the like among
+    them, and ``secret`` the main one of the secrets, all there is when ``single``. Both are empty for other providers.
+    """
 
     agent: str
     provider: str
@@ -33,17 +41,14 @@ class Issued:
     names: tuple[str, ...]
     expires_at: int | None
     position: int
+    mode: str = ""
+    variables: Mapping[str, Secret] = field(default_factory=dict)
+    single: bool = True
 
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A credential about to be handed out."""
-
-    event: CredentialIssued
-    secret: Secret
-    kind: str
-    names: tuple[str, ...]
-    expires_at: int | None = None
+    @property
+    def values(self) -> dict[str, Secret]:
+        """The variables it belongs in, and what is in them."""
+        return dict(self.variables) or dict.fromkeys(self.names, self.secret)
 
 
 def issue(
@@ -56,12 +61,18 @@ def issue(
     program: str = "",
     sources: Sequence[str] | None = None,
     reason: str = "",
+    single: bool = False,
 ) -> Issued:
-    """Hand out one credential: the named profile's, or the chosen one.
+    """Hand out one credential: the named profile's, or the chosen one. ``single`` refuses one that is several secrets.
 
-    Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, and whatever keeps the event from being written.
+    Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, UsageError, and whatever keeps the event from being written.
     """
     ready = prepare(context, agent, provider, profile=profile, way=way, program=program, sources=sources)
+    if single and not ready.single:
+        raise UsageError(
+            f"the credential of {provider} is several secrets ({ready.event.profile or ready.event.source})",
+            hint=f"vault exec --provider {profile or provider} -- COMMAND, or vault get {profile or provider} --json",
+        )
     return hand_out(context, [ready], way=way, reason=reason)[0]
 
 
@@ -80,6 +91,9 @@ def hand_out(context: Context, ready: Sequence[Ready], *, way: str, reason: str 
             r.names,
             r.expires_at,
             record.position,
+            r.mode,
+            r.variables,
+            r.single,
         )
         for r, record in zip(ready, recorded, strict=True)
     ]
@@ -98,8 +112,11 @@ def prepare(
     """Choose and open a credential without handing it out. Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone."""
     program = program or context.actor.program
     _reread(context, agent, [provider], profile)
-    if profile is not None:
-        return _stored(context, agent, _named(context, agent, profile), way, program)
+    named = None if profile is None else named_candidate(context, agent, profile)
+    if family_of(context, provider) and context.allows(provider):
+        return _cloud(context, agent, provider, named, way, program)
+    if named is not None:
+        return _stored(context, agent, named, way, program)
     decision = decide(context, agent, provider, sources=sources)
     if decision.chosen is None:
         raise nothing_usable(decision)
@@ -135,22 +152,56 @@ def prepare_all(
     """
     if providers:
         return [prepare(context, agent, p, way=way, program=program, sources=STORED_ONLY) for p in providers]
-    seen = sorted({provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()})
+    kept = {provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()}
+    meant = clouds_meant(context, way, program)
+    seen = sorted(kept | meant.keys())
     _reread(context, agent, seen)
     ready = []
     for provider in seen:
-        decision = decide(context, agent, provider, sources=STORED_ONLY)
-        if decision.candidate is None:
-            continue
+        what: str = provider
         try:
-            ready.append(_stored(context, agent, decision.candidate, way, program or context.actor.program))
+            if family_of(context, provider):
+                told = provider in kept or meant[provider]
+                if context.allows(provider) and (told or decide(context, agent, provider).considered):
+                    ready.append(_cloud(context, agent, provider, None, way, program or context.actor.program))
+                continue
+            for candidate in _usable(context, agent, provider):
+                what = candidate.profile
+                why = _misplaced(context, candidate)
+                if not why:
+                    ready.append(_stored(context, agent, candidate, way, program or context.actor.program))
+                    break
+                _leave_out(left_out, what, UsageError(why, hint=f"insist with: vault {way} --provider {what}"))
         except IntegrityError:
             raise
         except VaultError as error:
-            if left_out is None:
-                raise
-            left_out.append((decision.candidate.profile, error))
+            _leave_out(left_out, what, error)
     return ready
+
+
+def _leave_out(left_out: list[tuple[str, VaultError]] | None, what: str, error: VaultError) -> None:
+    if left_out is None:
+        raise error
+    left_out.append((what, error))
+
+
+def _usable(context: Context, agent: AgentId, provider: ProviderId) -> Iterable[Candidate]:
+    """The stored profiles that can be used, the chosen one first."""
+    decision = decide(context, agent, provider, sources=STORED_ONLY)
+    if decision.candidate is not None:
+        yield decision.candidate
+    for line in decision.considered:
+        if line.code in ("next", "cooling_down"):
+            yield named_candidate(context, agent, ProfileId(line.what))
+
+
+def _misplaced(context: Context, candidate: Candidate) -> str:
+    """Why a sign-in's token isn't what the provider's variables mean; an empty text for everything else."""
+    if candidate.facts is None or candidate.facts.kind != OAuth.kind:
+        return ""
+    from vault.commands.placing import misplaced
+
+    return misplaced(context.store.credential(candidate.position), provider_of(ProfileId(candidate.profile)))
 
 
 def _reread(
@@ -169,69 +220,6 @@ def stale_names(providers: Iterable[str]) -> set[str]:
     return {variable for name in providers for variable in catalogue.stripped_names(ProviderId(name))}
 
 
-def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
-    """The error that tells why nothing could be chosen, and what to do."""
-    agent, provider = decision.agent, decision.provider
-    codes = {c.code for c in decision.considered}
-    what = f"agent {agent} has no usable credential for {provider}"
-    if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
-        return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
-    if not decision.considered or codes <= {"missing"}:
-        return NotFound(
-            f"agent {agent} has no credential for {provider}", hint=with_agent(f"vault login {provider}", agent)
-        )
-    why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
-    waits = [c.until for c in decision.considered if c.code == "disabled" and c.until]
-    if waits:
-        return TryAgain(
-            f"{what}: {why}",
-            hint=f"wait until {format_instant(min(waits))}, or forgive it with: vault health clear PROFILE",
-        )
-    if "not_in_order" in codes:
-        return NotFound(
-            f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
-        )
-    if codes & {"expired", "needs_sign_in"}:
-        return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
-    if "stale" in codes:
-        return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
-    return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
-
-
-def _named(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
-    """A profile asked for by id: health doesn't matter, everything else does."""
-    state = View(context.queries, agent).find(profile)
-    if state.current is None:
-        raise NotFound(
-            f"{profile} of agent {state.agent} is logged out",
-            hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
-        )
-    if not context.allows(provider_of(profile)):
-        raise NotFound(
-            f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
-        )
-    candidate = Candidate(
-        profile,
-        state.agent,
-        state.current.facts,
-        state.current.position,
-        needs_sign_in=bool(state.needs_sign_in),
-    )
-    candidate = resolvable(candidate, context.environ)
-    code, _ = trouble(candidate, provider_of(profile), context.clock.now())
-    if code in ("expired", "needs_sign_in"):
-        raise SignInAgain(
-            f"{profile} of agent {state.agent} is {CODES[code]}", hint=with_agent(f"vault login {profile}", state.agent)
-        )
-    if code == "stale":
-        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint="vault import TOOL")
-    if code:
-        raise NotFound(
-            f"{profile} of agent {state.agent} can't be handed out: {CODES[code]}", hint=f"vault show {profile}"
-        )
-    return candidate
-
-
 def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, program: str) -> Ready:
     position = candidate.position
     if candidate.facts is not None and candidate.facts.refresh_fingerprint:
@@ -240,6 +228,12 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
     provider = provider_of(ProfileId(candidate.profile))
     secret = secret_of(context, credential, candidate)
     names = (credential.env,) if isinstance(credential, WellKnown) else catalogue.env_names(provider)
+    note, removed = "", frozenset[str]()
+    if isinstance(credential, OAuth | Token):
+        from vault.commands.placing import BESIDE_CLAUDE, CLAUDE_NAMES, misplaced, names_for
+
+        names, note = names_for(credential, provider), misplaced(credential, provider)
+        removed = frozenset(BESIDE_CLAUDE if names == CLAUDE_NAMES else ())
     event = CredentialIssued(
         agent=agent,
         owner=candidate.owner,
@@ -250,15 +244,26 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
         way=way,
         program=program,
     )
-    return Ready(event, Secret(secret), credential.kind, names, credential.expires())
+    return Ready(event, Secret(secret), credential.kind, names, credential.expires(), removed=removed, note=note)
+
+
+def _cloud(
+    context: Context, agent: AgentId, provider: ProviderId, named: Candidate | None, way: str, program: str
+) -> Ready:
+    from vault.commands.cloud_issue import prepare_cloud
+
+    def open_stored(candidate: Candidate) -> Ready:
+        return _stored(context, agent, candidate, way, program)
+
+    return prepare_cloud(context, agent, provider, named, open_stored, way=way, program=program)
 
 
 def _brought_up_to_date(context: Context, candidate: Candidate) -> int:
     """The position of a profile's tokens after a refresh, if they wanted one."""
-    from vault.commands.refresh import leeway_of, refresh
+    from vault.commands.refresh import refresh
 
     owner, profile = AgentId(candidate.owner), ProfileId(candidate.profile)
-    refresh(context, owner, profile, leeway=leeway_of(context, provider_of(profile)))
+    refresh(context, owner, profile)
     state = context.queries.profile(owner, profile)
     return state.current.position if state and state.current else candidate.position
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from vault.commands.candidates import STORED_ONLY, allowed_sources, choose_among, family_of, resolvable
 from vault.context import Context
-from vault.model.choosing import Candidate, Decision, choose
-from vault.projections.queries import Queries, View
+from vault.model.choosing import Decision
+from vault.projections.queries import Queries
 from vault.providers import catalogue
-from vault.settings import SOURCES
-from vault.unlock.references import quick
 from vault.values import AgentId, ProviderId
 
-STORED_ONLY = ("stored",)
+__all__ = ["NEEDS_NONE", "STORED_ONLY", "allowed_sources", "aside", "decide", "resolvable"]
+
+NEEDS_NONE = "it runs on this machine and needs no credential"
 
 
 def decide(
@@ -27,46 +28,37 @@ def decide(
 ) -> Decision:
     """Choose a credential. ``sources`` are those that may be used, first first; the settings' unless given.
 
-    Raises NotFound for an unknown agent.
+    A provider of a cloud family is decided by its mode, and the answer is a ``CloudDecision``, unless sources or a past moment's
+    queries are given: then it is the choice among its stored profiles. Raises NotFound for an unknown agent.
     """
-    view = View(queries or context.queries, agent)
-    order, ordered_by = view.order(provider)
-    pin, pinned_by = view.pin(provider)
-    names = catalogue.read_names(provider)
-    decision = choose(
-        agent,
-        provider,
-        [resolvable(candidate, context.environ) for candidate in view.candidates(provider)],
-        context.clock.now() if now is None else now,
-        pin=pin,
-        pinned_by=pinned_by,
-        order=order,
-        ordered_by=ordered_by,
-        environment=[name for name in names if context.environ.get(name)],
-        dotenv=[name for name in names if "dotenv" in context.settings.sources and context.dotenv.get(name)],
-        sources=allowed_sources(context, provider) if sources is None else sources,
-    )
-    if context.allows(provider):
+    allowed = context.allows(provider)
+    if allowed and sources is None and queries is None and family_of(context, provider):
+        from vault.commands.cloud import decide_cloud
+
+        return decide_cloud(context, agent, provider, now=now)
+    sources = allowed_sources(context, provider) if sources is None else sources
+    decision = choose_among(context, agent, provider, sources=sources, queries=queries, now=now)
+    if allowed and decision.chosen is None and not decision.considered and _is_local(context, provider):
+        return replace(decision, basis=NEEDS_NONE)
+    if allowed:
         return decision
-    considered = [replace(c, code="provider_disabled") for c in decision.considered]
+    considered = [replace(c, code="provider_disabled", until=None) for c in decision.considered]
     return Decision(agent, provider, f"the settings in {context.settings.path} disable it", None, None, considered)
 
 
-def allowed_sources(context: Context, provider: ProviderId) -> tuple[str, ...]:
-    """The sources the settings allow for a provider: its pin alone, or the general list."""
-    pinned = context.settings.provider(provider).auth_source
-    return (pinned,) if pinned in SOURCES else context.settings.sources
+def aside(decision: Decision) -> str:
+    """What should be said beside a decision; empty when nothing should.
+
+    A cloud's mode is what ``exec`` uses too; of any other provider it uses stored profiles, even where a variable comes first.
+    """
+    from vault.commands.cloud import CloudDecision
+
+    if isinstance(decision, CloudDecision):
+        return "" if decision.chosen else decision.basis
+    variables = [c.what.startswith("env:") for c in decision.considered]
+    mixed = any(variables) and not all(variables)
+    return "vault exec and vault env put stored profiles in place of environment variables" if mixed else ""
 
 
-def resolvable(candidate: Candidate, environ: Mapping[str, str]) -> Candidate:
-    """The candidate with the trouble its kind of secret has, if any."""
-    facts = candidate.facts
-    if facts is None or candidate.trouble:
-        return candidate
-    if facts.kind == "reference":
-        scheme, _, target = facts.reference.partition(":")
-        if quick(scheme, target, environ) is False:
-            return replace(candidate, trouble="unresolved_reference")
-    elif not facts.fingerprint:
-        return replace(candidate, trouble="no_secret")
-    return candidate
+def _is_local(context: Context, provider: ProviderId) -> bool:
+    return catalogue.is_local(provider, context.settings.provider(provider).endpoint)

@@ -1,0 +1,103 @@
+"""A credential about to be handed out, the profile that was named for it, and the error when there is none to hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vault.commands.candidates import resolvable
+from vault.commands.naming import with_agent
+from vault.context import Context
+from vault.errors import NotFound, SignInAgain, TryAgain
+from vault.events.types import CredentialIssued
+from vault.model.choosing import CODES, Candidate, Decision, trouble
+from vault.projections.queries import View
+from vault.values import AgentId, ProfileId, Secret, format_instant, provider_of
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A credential about to be handed out, as ``Issued``.
+
+    ``single`` says that the secret is all there is to it; ``removed`` are the variables that must leave a child's environment,
+    beside the provider's own; ``note`` is what should be said about it.
+    """
+
+    event: CredentialIssued
+    secret: Secret
+    kind: str
+    names: tuple[str, ...]
+    expires_at: int | None = None
+    mode: str = ""
+    variables: Mapping[str, Secret] = field(default_factory=dict)
+    single: bool = True
+    removed: frozenset[str] = frozenset()
+    note: str = ""
+
+    @property
+    def values(self) -> dict[str, Secret]:
+        """The variables of a child's environment, and what is in them."""
+        return dict(self.variables) or dict.fromkeys(self.names, self.secret)
+
+
+def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
+    """The error that tells why nothing could be chosen, and what to do."""
+    agent, provider = decision.agent, decision.provider
+    codes = {c.code for c in decision.considered}
+    what = f"agent {agent} has no usable credential for {provider}"
+    if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
+        return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
+    if not decision.considered or codes <= {"missing"}:
+        return NotFound(
+            f"agent {agent} has no credential for {provider}", hint=with_agent(f"vault login {provider}", agent)
+        )
+    why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
+    waits = [c.until for c in decision.considered if c.code == "disabled" and c.until]
+    if waits:
+        return TryAgain(
+            f"{what}: {why}",
+            hint=f"wait until {format_instant(min(waits))}, or forgive it with: vault health clear PROFILE",
+        )
+    if "not_in_order" in codes:
+        return NotFound(
+            f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
+        )
+    if codes & {"expired", "needs_sign_in"}:
+        return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
+    if "stale" in codes:
+        return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
+    return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
+
+
+def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:
+    """A profile asked for by id: health doesn't matter, everything else does."""
+    state = View(context.queries, agent).find(profile)
+    if state.current is None:
+        raise NotFound(
+            f"{profile} of agent {state.agent} is logged out",
+            hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
+        )
+    if not context.allows(provider_of(profile)):
+        raise NotFound(
+            f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
+        )
+    candidate = Candidate(
+        profile,
+        state.agent,
+        state.current.facts,
+        state.current.position,
+        sign_in_from=0 if state.needs_sign_in else None,
+    )
+    candidate = resolvable(context, candidate)
+    code, _ = trouble(candidate, provider_of(profile), context.clock.now())
+    if code in ("expired", "needs_sign_in"):
+        raise SignInAgain(
+            f"{profile} of agent {state.agent} is {CODES[code]}", hint=with_agent(f"vault login {profile}", state.agent)
+        )
+    if code == "stale":
+        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint="vault import TOOL")
+    if code:
+        raise NotFound(
+            f"{profile} of agent {state.agent} can't be handed out: {CODES[code]}", hint=f"vault show {profile}"
+        )
+    return candidate
