@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Real, Shell, furnish
-from tests.support import START, Files, FixedClock, make_files
+from tests.cli.signing_in import Place, browser_program, place_at
+from tests.support import START, Canary, Files, FixedClock, make_files
 from vault.providers import catalogue
 from vault.values import DAY
 
@@ -74,3 +75,31 @@ def real() -> Iterator[Real]:
     real = Real()
     yield real
     real.end()
+
+
+@pytest.fixture
+def place(
+    request: pytest.FixtureRequest,
+    files: Files,
+    canary: Canary,
+    real: Real,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Place]:
+    """A vault and an authorization server to sign in at; no browser but the one that a test sets."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    with place_at(files, canary, real, programs, request.node.name) as place:
+        monkeypatch.setenv("VAULT_OAUTH_ENDPOINTS", place.server.url)
+        monkeypatch.setenv("VAULT_NO_BROWSER", "1")
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        for name in ("BROWSER", "SSH_CONNECTION", "SSH_TTY"):
+            monkeypatch.delenv(name, raising=False)
+        yield place
+
+
+@pytest.fixture
+def browser(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that signs in at once."""
+    monkeypatch.delenv("VAULT_NO_BROWSER")
+    monkeypatch.setenv("BROWSER", browser_program(place.programs))

@@ -44,7 +44,7 @@ def test_the_example_of_the_documentation_runs(files: Files) -> None:
 
 
 def test_what_the_package_exports() -> None:
-    assert set(package.__all__) == {"Vault", "VaultError", "__version__", "open_vault"}
+    assert set(package.__all__) == {"Vault", "VaultError", "__version__", "auth", "open_vault"}
     assert (package.Vault, package.open_vault, package.VaultError) == (Vault, open_vault, VaultError)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = package.nonsense

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ import pytest
 from tests.cli.running import VAULT, WAIT, Real, Shell, ended, terminal
 from tests.support import Files, tampering
 from vault.errors import EXIT_STATUSES
-from vault.values import DAY
 
 
 def damage(files: Files, position: int) -> None:
@@ -195,81 +193,6 @@ def test_rebuild_of_an_altered_log_changes_nothing(shell: Shell, furnished: File
     damage(furnished, 4)
     assert shell("rebuild", status=80).out == ""
     assert shell.json("list") == before
-
-
-# -- doctor
-
-
-def findings(shell: Shell) -> dict[str, str]:
-    told = shell("doctor", "--json", status=None)
-    checks = json.loads(told.out)["checks"]
-    return {c["name"]: c["text"] for c in checks if c["status"] == "finding"}
-
-
-def test_doctor_finds_nothing_in_a_new_vault(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_KEY_FILE", str(tmp_path / "key"))
-    shell("init", "--key-file", str(tmp_path / "key"))
-    told = shell("doctor")
-    assert told.err == ""
-    assert all(line.startswith("✓ ") for line in told.lines)
-    assert {line.split(": ")[0] for line in told.lines} >= {
-        f"✓ {name}" for name in ("versions", "modes", "file", "slots", "keyring", "log", "anchor", "clock", "triggers")
-    }
-    told_json = shell.json("doctor")
-    assert (told_json["schema"], told_json["ok"]) == ("vault.doctor/1", True)
-    assert all(set(c) == {"name", "status", "text", "hint"} for c in told_json["checks"])
-
-
-def test_doctor_without_a_vault(shell: Shell) -> None:
-    told = shell("doctor", status=1)
-    assert "✗ file: there is no vault at " in told.out
-    assert "    → make one with: vault init" in told.lines
-
-
-def test_doctor_names_each_trouble_with_a_hint(shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(findings(shell)) == {"slots", "choice"}, "one slot only; huggingface and mistral have nothing usable"
-    furnished.database.chmod(0o644)
-    furnished.key_file.chmod(0o644)
-    shell("pin", "openai:default")
-    shell("logout", "openai:default")
-    shell("logout", "anthropic:work")
-    shell.clock.forward(-3 * DAY)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "fake-ambient")
-    found = findings(shell)
-    assert set(found) >= {"modes", "order", "pin", "shadowed", "clock"}
-    assert "the order of agent main for anthropic names anthropic:work, which is gone" in shell("doctor", status=1).out
-    assert "ANTHROPIC_API_KEY comes before the stored profiles" in found["shadowed"]
-    told = shell("doctor", status=1)
-    assert told.out.count("✗") == told.out.count("    → ")
-    assert "fake-ambient" not in told.out
-    furnished.database.chmod(0o600)
-
-
-def test_doctor_of_a_rolled_back_log(shell: Shell, furnished: Files) -> None:
-    rolled_back(furnished, shell)
-    assert "it was rolled back or replaced" in findings(shell)["anchor"]
-
-
-def test_doctor_of_a_locked_vault(shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VAULT_KEY_FILE")
-    assert "the vault is locked" in findings(shell)["unlock"]
-
-
-def test_doctor_of_what_is_no_vault(shell: Shell, furnished: Files) -> None:
-    furnished.database.write_bytes(b"not a database, but long enough to be looked at" * 100)
-    assert "file" in findings(shell)
-
-
-def test_doctor_sees_that_the_triggers_are_gone(shell: Shell, furnished: Files) -> None:
-    import sqlite3
-
-    connection = sqlite3.connect(furnished.database)
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-    connection.execute(f"DROP TRIGGER {names[0]}")
-    connection.commit()
-    connection.close()
-    assert names[0] in findings(shell)["triggers"]
-    assert names[0] in shell("verify", status=80).err
 
 
 # -- exit-codes

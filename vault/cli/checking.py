@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from vault.cli import output
-from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened, places
-from vault.errors import EXIT_STATUSES, UsageError, VaultError
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened
+from vault.errors import EXIT_STATUSES, UsageError
 from vault.values import MAIN_AGENT
 
 
@@ -95,46 +95,25 @@ def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
 
 def doctor(
     family: Annotated[str, typer.Argument(metavar="[bedrock|vertex|azure]", help="Only a cloud family.")] = "",
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended here, asking before each.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Mend without asking.")] = False,
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Look for trouble: slots, file modes, keyring, anchor, clock, versions, orders, credentials. Each finding has a hint."""
-    from vault.commands.doctor import FINDING, Check, examine_files, examine_vault
+    """Look for trouble: files, keys, anchor, clock, credentials, orders, pins. Each finding has a hint.
 
-    found = places()
-    checks = [] if family else examine_files(found)
-    if family:
-        from vault.commands.cloud import resolve_family
-        from vault.providers.cloud.modes import doctor_rows
+    On a terminal it offers to mend what can be mended; otherwise nothing is changed without --fix.
+    """
+    from vault.cli.mending import Mending, body_of, show
 
-        with opened(MAIN_AGENT, no_input=no_input) as context:
-            rows = doctor_rows(resolve_family(context, MAIN_AGENT, family))
-        checks = [Check(r.name, r.status, r.text, r.hint) for r in rows]
-    elif found.database.exists():
-        try:
-            with opened(MAIN_AGENT, no_input=no_input) as context:
-                context_checks = examine_vault(context)
-                context.store.rollback = None
-            checks += context_checks
-        except VaultError as error:
-            checks.append(Check("unlock", FINDING, error.message, error.hint))
-    findings = [c for c in checks if c.status == FINDING]
+    mending = Mending.asked_for(fix or yes, yes, json, no_input)
+    checks, mended = mending.of_family(family) if family else mending.of_vault()
+    findings = [c for c in checks if c.status != "ok"]
     if json:
-        output.write_json(
-            "doctor",
-            {
-                "ok": not findings,
-                "checks": [
-                    {"name": c.name, "status": c.status, "text": c.text, "hint": c.hint or None} for c in checks
-                ],
-            },
-        )
-    else:
-        for check in checks:
-            mark = "✓" if check.status != FINDING else "✗"
-            output.write(output.printable(f"{mark} {check.name}: {check.text}"))
-            if check.hint and check.status == FINDING:
-                output.write(output.printable(f"    → {check.hint}"))
+        output.write_json("doctor", body_of(checks, mended))
+    elif mended:
+        output.write("what remains:" if findings else "nothing remains to be mended")
+        show(findings)
     if findings:
         raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, can_ask
-from vault.errors import StorageError, Unavailable, UsageError
+from vault.errors import NotReady, StorageError, Unavailable, UsageError
 from vault.settings import SOURCES, parse_settings, read_settings, settings_path
 
 app = typer.Typer(
@@ -86,24 +86,42 @@ def edit(no_input: NoInputOption = False) -> None:
     if not can_ask(no_input):
         raise UsageError("there is no terminal for an editor", hint="edit the file that vault config path names")
     place = settings_path(os.environ)
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     draft = place.with_name(f".{place.name}.editing")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(place.read_text("utf-8") if place.exists() else TEMPLATE, "utf-8")
-        status = subprocess.call([*shlex.split(editor), str(draft)])
-        if status:
-            raise UsageError(f"the editor ended with status {status}", hint="the settings are as they were")
-        parse_settings(draft.read_text("utf-8"), place)
-        os.replace(draft, place)
-    except FileNotFoundError:
-        raise Unavailable(f"the editor {editor} is not there", hint="set EDITOR") from None
-    except OSError as error:
-        raise StorageError(f"the settings can't be written: {error.strerror}", hint=f"check {place.parent}") from None
+        before = draft.read_bytes()
+        while not _edited(draft, place):
+            pass
+        changed = draft.read_bytes() != before
+        if changed:
+            os.replace(draft, place)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "they are not UTF-8"
+        raise StorageError(f"the settings can't be edited: {reason}", hint=f"check {place}") from None
     finally:
-        _forget(draft)
-    output.say(f"saved {place}")
+        draft.unlink(missing_ok=True)
+    output.say(f"saved {place}" if changed else "nothing was changed")
 
 
-def _forget(draft: Path) -> None:
-    draft.unlink(missing_ok=True)
+def _edited(draft: Path, place: Path) -> bool:
+    """Let the person edit the draft: whether it is in order. If not they may edit it again, else the mistake is raised."""
+    named = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    kept = "the settings are as they were"
+    try:
+        words = shlex.split(named)
+        status = subprocess.call([*words, str(draft)]) if words else 0
+    except ValueError:
+        raise UsageError(f"the editor {named!r} can't be split into words", hint="set EDITOR") from None
+    except OSError as error:
+        raise Unavailable(f"the editor {named} can't be run: {error.strerror}", hint="set EDITOR") from None
+    if status:
+        raise UsageError(f"the editor ended with status {status}", hint=kept)
+    try:
+        parse_settings(draft.read_text("utf-8"), place)
+    except NotReady as error:
+        output.say(error.message)
+        if typer.confirm("Edit it again?", default=True, err=True):
+            return False
+        raise NotReady(error.message, hint=kept) from None
+    return True

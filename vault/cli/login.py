@@ -21,10 +21,11 @@ from vault.cli.session import (
     read_secret,
     refuse_secret_argument,
 )
-from vault.errors import NotFound, UsageError
-from vault.values import DEFAULT_NAME, AgentId, Instant, ProfileId, ProviderId, parse_profile, profile_id, provider_of
+from vault.errors import UsageError
+from vault.values import AgentId, Instant, ProfileId, provider_of
 
 if TYPE_CHECKING:
+    from vault.cli.signing import Wanted
     from vault.commands.login import LoggedIn
     from vault.providers.methods import Method
 
@@ -53,7 +54,9 @@ def login(
     issuer: Annotated[
         str, typer.Option("--issuer", metavar="URL", help="Any OAuth server that publishes its metadata.")
     ] = "",
-    client_id: Annotated[str, typer.Option("--client-id", help="The OAuth client, with --issuer.")] = "",
+    client_id: Annotated[
+        str, typer.Option("--client-id", help="An OAuth client of your own; needed with --issuer.")
+    ] = "",
     scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for (repeat for more).")] = None,
     host: Annotated[str, typer.Option("--host", help="An enterprise's own host, for GitHub.")] = "",
     token_stdin: Annotated[
@@ -69,37 +72,51 @@ def login(
 ) -> None:
     """Sign in, or store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
+    from vault.cli.signing import TYPED, Wanted, attend, find_way
+    from vault.cli.targets import choose_provider
     from vault.commands.login import check_kind, log_in
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
-    from vault.providers import catalogue
     from vault.unlock.references import parse_reference
 
     refuse_secret_argument([*(extra or []), *([key] if key else [])])
     length = parse_length(expires_in) if expires_in else None
-    if reference and (stdin or from_file or from_fd is not None or kind or length):
+    if reference and (stdin or from_file or from_fd is not None or token_stdin or kind or length):
         raise UsageError("a reference is given together with a secret", hint="use --reference alone")
     pointer = parse_reference(reference) if reference else None
     if token_stdin:
         stdin, kind = True, kind or "token"
     typed = bool(stdin or from_file or from_fd is not None or kind or length or pointer)
+    if not typed:
+        attend(no_input)
     if not what and ":" not in profile and not issuer and can_ask(no_input):
-        what = _choose_provider(no_input)
-    way = _way(what, profile, agent, method, device, browser, issuer, client_id, typed, no_input)
-    if way is not None:
-        given = {"issuer": issuer, "client_id": client_id, "host": host, "url": what if "://" in what else ""}
-        _sign_in(way, given, scope or [], agent_id(agent), label, reason, command_id, json, no_input)
-        return
-    kind = check_kind(kind or ("token" if length else "api_key"), length)
-    target = _target(what, profile, no_input)
+        what = choose_provider(no_input)
+    wanted = Wanted(
+        what=what,
+        profile=profile,
+        agent=agent,
+        method=method,
+        device=device,
+        browser=browser,
+        issuer=issuer,
+        client_id=client_id,
+        host=host,
+        scopes=tuple(scope or ()),
+        label=label,
+        reason=reason,
+    )
     name = agent_id(agent)
+    target, way = find_way(wanted, typed, no_input)
+    if way.kind == "external":
+        _take_over(wanted, way, name, json, no_input)
+        return
+    if way.kind not in TYPED:
+        _sign_in(wanted, target, way, name, command_id, json, no_input)
+        return
+    kind = check_kind(kind or ("token" if length else way.kind), length)
     with opened(name, no_input=no_input) as context:
-        if catalogue.provider(provider_of(target)) is None and not json:
-            near = catalogue.nearest(provider_of(target))
-            meant = f" (did you mean {near[0]}?)" if near else ""
-            output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own{meant}")
-        credential: AnyCredential
+        _say_if_unknown(target, json)
         if pointer is not None:
-            credential = Reference(scheme=pointer[0], target=pointer[1])
+            credential: AnyCredential = Reference(scheme=pointer[0], target=pointer[1])
         else:
             shown = "token" if kind == "token" else "API key"
             secret = read_secret(
@@ -110,6 +127,15 @@ def login(
         done = log_in(context, name, target, credential, label=label, reason=reason, command=command_id)
         now = context.clock.now()
     _told(done, now, json)
+
+
+def _say_if_unknown(target: ProfileId, json: bool) -> None:
+    from vault.providers import catalogue
+
+    if catalogue.provider(provider_of(target)) is None and not json:
+        near = catalogue.nearest(provider_of(target))
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own{meant}")
 
 
 def _told(done: LoggedIn, now: int, json: bool) -> None:
@@ -136,7 +162,12 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
     detail = f"fingerprint {done.facts.fingerprint}" if done.facts.fingerprint else done.facts.reference
     output.say(f"logged in {target} for agent {name} ({done.facts.kind}, {detail})")
     if done.facts.expires_at:
-        output.say(f"it expires {output.until(done.facts.expires_at, now)}")
+        ends = output.until(done.facts.expires_at, now)
+        renewed = {"external": "its own tool refreshes it", "vault": "it is refreshed when it is used"}.get(
+            done.facts.ownership
+        )
+        lasting = done.facts.refresh_fingerprint and renewed
+        output.say(f"its access token ends {ends}; {renewed}" if lasting else f"it expires {ends}")
     if done.unchanged:
         output.say("it is the same secret as before")
     elif done.replaced:
@@ -146,66 +177,12 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
         )
 
 
-def _way(
-    what: str,
-    profile: str,
-    agent: str,
-    named: str,
-    device: bool,
-    browser: bool,
-    issuer: str,
-    client_id: str,
-    typed: bool,
-    no_input: bool,
-) -> tuple[ProfileId, Method] | None:
-    """The profile and the method of a sign-in, or None when a secret is typed in. Raises SignInAgain where nobody can."""
-    named_way = bool(named or device or browser or issuer)
-    if typed and named_way:
-        raise UsageError("a secret and a sign-in are both asked for", hint="leave out one of them")
-    if typed and "://" not in what:
-        return None
-    from vault.cli.signing import TYPED, choose_method, need_a_person
-    from vault.commands.sign_in import login_line, provider_of_url
-    from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL
-
-    if issuer:
-        if not client_id:
-            raise UsageError("no client is named", hint="add --client-id ID")
-        target = profile_id(provider_of(_target(what, "", no_input)), profile or DEFAULT_NAME) if what else None
-        target = target or profile_id(provider_of_url(issuer), profile or DEFAULT_NAME)
-        extra = ["--issuer", issuer, "--client-id", client_id, *(["--device"] if device else [])]
-        need_a_person(login_line(what, agent, "", extra).replace("login '' ", "login "), no_input)
-        return target, DISCOVERY_DEVICE if device else DISCOVERY
-    if "://" in what:
-        need_a_person(login_line(what, agent), no_input)
-        return profile_id(provider_of_url(what), profile or DEFAULT_NAME), URL
-    if not what and not profile and not can_ask(no_input):
-        return None
-    target = _target(what, profile, no_input)
-    way = choose_method(provider_of(target), named, device, browser, no_input)
-    if way.kind in TYPED:
-        return None
-    if way.kind == "none":
-        raise UsageError(f"{provider_of(target)} needs no credential", hint="use it as it is")
-    need_a_person(login_line(what or target, agent, named or way.id), no_input)
-    return target, way
-
-
 def _sign_in(
-    way: tuple[ProfileId, Method],
-    given: dict[str, str],
-    scopes: list[str],
-    agent: AgentId,
-    label: str,
-    reason: str,
-    command_id: str,
-    json: bool,
-    no_input: bool,
+    wanted: Wanted, target: ProfileId, method: Method, agent: AgentId, command_id: str, json: bool, no_input: bool
 ) -> None:
     from vault.cli.signing import Terminal
     from vault.commands.sign_in import sign_in
 
-    target, method = way
     with opened(agent, no_input=no_input) as context:
         done = sign_in(
             context,
@@ -213,12 +190,25 @@ def _sign_in(
             target,
             method,
             Terminal(),
-            given=given,
-            scopes=scopes,
-            label=label,
-            reason=reason,
+            given=wanted.given(),
+            scopes=wanted.scopes,
+            label=wanted.label,
+            reason=wanted.reason,
             command=command_id,
         )
+        now = context.clock.now()
+    _told(done.login, now, json)
+    for note in done.notes:
+        output.say(f"note: {output.printable(note)}")
+
+
+def _take_over(wanted: Wanted, method: Method, agent: AgentId, json: bool, no_input: bool) -> None:
+    """Take over the login another tool keeps. Nobody is asked anything: it has been signed in to already."""
+    from vault.commands.sign_in import take_from_tool
+
+    named = wanted.what if ":" in wanted.what else wanted.profile
+    with opened(agent, no_input=no_input) as context:
+        done = take_from_tool(context, agent, method, named, label=wanted.label, reason=wanted.reason)
         now = context.clock.now()
     _told(done.login, now, json)
     for note in done.notes:
@@ -237,12 +227,13 @@ def logout(
     no_input: NoInputOption = False,
 ) -> None:
     """End a profile's credential. It stays in the history, and restore brings it back."""
+    from vault.cli.targets import find_logged_in
     from vault.commands.login import log_out
 
     name = agent_id(agent)
     with opened(name, no_input=no_input) as context:
         profiles = [p.profile for p in context.queries.profiles(name) if p.current]
-        target = _which(what, profiles, name, no_input)
+        target = find_logged_in(what, profiles, name, no_input)
         answer, detail = "", ""
         if revoke:
             from vault.commands.sign_in import revoke as ask_provider
@@ -257,88 +248,3 @@ def logout(
         output.say(f"the provider's answer to the revocation: {answer}" + (f" ({detail})" if detail else ""))
     output.say(f"logged out {target} of agent {name}")
     output.say(f"undo: vault restore {target}" + (f" --agent {name}" if name != "main" else ""))
-
-
-def _target(what: str, profile: str, no_input: bool) -> ProfileId:
-    """The profile to log in to, from what was given or, on a terminal, chosen."""
-    from vault.providers import catalogue
-
-    if ":" in what:
-        named = parse_profile(what)
-        if profile and profile not in (named, named.partition(":")[2]):
-            raise UsageError(f"{what} and --profile {profile} name two profiles", hint="name one")
-        catalogue.resolve(provider_of(named))
-        return named
-    if not what and ":" in profile:
-        return _target(profile, "", no_input)
-    provider = catalogue.resolve(what) if what else _choose_provider(no_input)
-    if ":" in profile:
-        named = parse_profile(profile)
-        if provider_of(named) != provider:
-            raise UsageError(
-                f"{profile} is not a profile of {provider}", hint=f"write {provider}:name, or only the name"
-            )
-        return named
-    return profile_id(provider, profile or DEFAULT_NAME)
-
-
-def _choose_provider(no_input: bool) -> ProviderId:
-    """Let a person choose a provider by typing part of its name."""
-    from vault.providers import catalogue
-
-    if not can_ask(no_input):
-        raise UsageError("no provider was named", hint="write: vault login PROVIDER")
-    everything = catalogue.providers()
-    output.say(f"{len(everything)} providers. Type part of a name, or a new id (lowercase letters, digits, hyphens).")
-    while True:
-        typed = typer.prompt("Provider", err=True).strip()
-        matches = [p for p in everything if typed.lower() in p.id or typed.lower() in p.name.lower()]
-        exact = [p for p in everything if typed.lower() in (p.id, p.name.lower())]
-        if exact:
-            return ProviderId(exact[0].id)
-        if len(matches) == 1:
-            output.say(f"{matches[0].name} ({matches[0].id})")
-            return ProviderId(matches[0].id)
-        for number, found in enumerate(matches[:12], start=1):
-            output.say(f"  {number:2} {found.id:28} {found.name}")
-        if not matches:
-            return catalogue.resolve(typed)
-        if len(matches) <= 12:
-            return ProviderId(_pick([p.id for p in matches]))
-        output.say(f"  … and {len(matches) - 12} more; type more of the name")
-
-
-def _which(what: str, profiles: list[str], agent: str, no_input: bool) -> ProfileId:
-    """The profile to log out: named, the only one of a named provider, or chosen."""
-    if ":" in what:
-        return parse_profile(what)
-    if what:
-        from vault.providers import catalogue
-
-        what = catalogue.resolve(what)
-        profiles = [p for p in profiles if p.partition(":")[0] == what]
-        if len(profiles) == 1:
-            return ProfileId(profiles[0])
-        if profiles:
-            raise UsageError(
-                f"agent {agent} has several profiles for {what}", hint="name one of " + ", ".join(profiles)
-            )
-    if not profiles:
-        raise NotFound(
-            f"agent {agent} has no profile {'for ' + what if what else 'to log out'}",
-            hint="vault list shows what it has",
-        )
-    if not can_ask(no_input):
-        raise UsageError("no profile was named", hint="name one of " + ", ".join(profiles))
-    for number, profile in enumerate(profiles, start=1):
-        output.say(f"  {number:2} {profile}")
-    return ProfileId(_pick(profiles))
-
-
-def _pick(choices: list[str]) -> str:
-    """One of numbered choices."""
-    while True:
-        picked: int = typer.prompt("Number", type=int, err=True)
-        if 1 <= picked <= len(choices):
-            return choices[picked - 1]
-        output.say(f"there are {len(choices)} to choose from")

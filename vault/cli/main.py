@@ -19,6 +19,7 @@ from vault.errors import Defect, InputError, StorageError, UsageError, VaultErro
 from vault.version import __version__
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130
 
 # name: (module under vault.cli, attribute, group, what it does)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
@@ -138,6 +139,8 @@ def run(arguments: list[str]) -> int:
         command = typer.main.get_command(app)
         result = command.main(args=arguments, prog_name="vault", standalone_mode=False)
         sys.stdout.flush()
+        if result == INTERRUPTED:  # newer Typers turn Ctrl-C into this
+            return _interrupted()
         return result if isinstance(result, int) else 0
     except VaultError as error:
         tell_error(error, machine)
@@ -151,8 +154,7 @@ def run(arguments: list[str]) -> int:
         tell_error(found, machine)
         return found.exit_status
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("\ninterrupted; nothing was left half-done\n")
-        return 130
+        return _interrupted()
     except UnicodeEncodeError:
         found_text = InputError(
             "a text that was given is not UTF-8", hint="check the terminal's or the variable's encoding"
@@ -174,6 +176,11 @@ def run(arguments: list[str]) -> int:
         found_defect = defect(error)
         tell_error(found_defect, machine)
         return found_defect.exit_status
+
+
+def _interrupted() -> int:
+    sys.stderr.write("\ninterrupted; nothing was left half-done\n")
+    return INTERRUPTED
 
 
 def _stop_printing() -> None:

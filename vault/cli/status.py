@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,9 @@ from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, complete_provider, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vault.commands.probe import Probed
     from vault.commands.status import ProviderStatus
     from vault.values import AgentId
 
@@ -28,25 +32,30 @@ def status(
     no_input: NoInputOption = False,
 ) -> None:
     """For every provider in use: what would be used, from where, until when, and whether it is known to work."""
+    from vault.commands.naming import named_provider
     from vault.commands.status import status as look
     from vault.commands.status import worst
-    from vault.providers import catalogue
 
     name = agent_id(agent)
     if provider in ("bedrock", "vertex", "azure"):
         _cloud(provider, name, check, json, no_input)
         return
-    wanted = [catalogue.resolve(provider)] if provider else []
+    wanted = [named_provider(provider)] if provider else []
     with opened(name, no_input=no_input) as context:
         found = look(context, name, wanted)
+        probed: list[Probed] = []
         if probe:
             from vault.commands.probe import probe_all
 
-            probe_all(context, name, found)
+            if sys.stderr.isatty() and not json:
+                output.say("asking the providers …")
+            probed = probe_all(context, name, found)
             found = look(context, name, wanted)
         now = context.clock.now()
+    answers = {p.provider: p for p in probed}
     if json:
-        output.write_json("status", {"agent": name, "check": worst(found), "providers": [_body(s) for s in found]})
+        bodies = [_body(s, answers.get(s.provider)) for s in found]
+        output.write_json("status", {"agent": name, "check": worst(found), "providers": bodies})
     elif not found:
         output.say(f"agent {name} uses no provider; make a profile with: vault login PROVIDER")
     else:
@@ -55,21 +64,58 @@ def status(
             [
                 (
                     s.provider,
-                    s.state,
-                    s.chosen + (f" (of {s.owner})" if s.owner not in ("", name) else ""),
+                    _state(s),
+                    _chosen(s, name),
                     s.source,
                     _expiry(s, now),
                     _health(s, now),
-                    s.word + (f" {output.ago(s.proven_at, now)} by {s.proof}" if s.proven_at else ""),
+                    _proof(s, now),
                 )
                 for s in found
             ],
         )
-        for s in found:
-            if s.text:
-                output.say(f"{s.provider}: {s.text}" + (f" → {s.hint}" if s.hint else ""))
+        _say_more(found, answers)
     if check:
         raise typer.Exit(worst(found))
+
+
+def _state(s: ProviderStatus) -> str:
+    """The state in words; on a terminal with a mark that can be seen at a glance."""
+    word = s.state.replace("_", " ")
+    if not sys.stdout.isatty():
+        return word
+    return f"{'✓' if s.state == 'ok' else '✗' if s.check == 1 else '!'} {word}"
+
+
+def _chosen(s: ProviderStatus, agent: AgentId) -> str:
+    if s.source == "local":
+        return "none needed"
+    return s.chosen + (f" (of {s.owner})" if s.owner not in ("", agent) else "")
+
+
+def _proof(s: ProviderStatus, now: int) -> str:
+    if not s.chosen:
+        return ""
+    return s.word + (f" {output.ago(s.proven_at, now)} by {s.proof}" if s.proven_at else "")
+
+
+def _say_more(found: list[ProviderStatus], answers: Mapping[str, Probed]) -> None:
+    """What is the matter and what to do; what a probe told that the table can't hold."""
+    for s in found:
+        if s.text:
+            _say(f"{s.provider}: {s.text}", s.hint)
+        answer = answers.get(s.provider)
+        if answer is not None and not (answer.profile and answer.outcome == "works"):
+            detail = f" ({answer.detail})" if answer.detail else ""
+            _say(
+                f"{s.provider}: {answer.profile or answer.source or 'the probe'}: {answer.outcome}{detail}", answer.hint
+            )
+
+
+def _say(text: str, hint: str) -> None:
+    output.say(output.printable(text))
+    if hint:
+        output.say(output.printable(f"    → {hint}"))
 
 
 def _cloud(family: str, agent: AgentId, check: bool, json: bool, no_input: bool) -> None:
@@ -92,9 +138,15 @@ def _cloud(family: str, agent: AgentId, check: bool, json: bool, no_input: bool)
 
 
 def _expiry(s: ProviderStatus, now: int) -> str:
+    """When a person has to act; that the access token of what renews itself is short-lived is nobody's concern."""
     if s.expires_at is None:
         return ""
-    return output.until(s.expires_at, now) + (" (refreshable)" if s.refreshable else "")
+    candidate = s.decision.candidate
+    if candidate is not None and candidate.facts is not None and candidate.facts.ownership == "external":
+        return "renewed by its own tool"
+    if s.refreshable and s.state == "ok":
+        return "renewed at use"
+    return output.until(s.expires_at, now)
 
 
 def _health(s: ProviderStatus, now: int) -> str:
@@ -105,7 +157,7 @@ def _health(s: ProviderStatus, now: int) -> str:
     return "ok" if s.owner else ""
 
 
-def _body(s: ProviderStatus) -> dict[str, Any]:
+def _body(s: ProviderStatus, answer: Probed | None) -> dict[str, Any]:
     return {
         "provider": s.provider,
         "name": s.name,
@@ -128,4 +180,13 @@ def _body(s: ProviderStatus) -> dict[str, Any]:
         "proof": s.proof or None,
         "text": s.text or None,
         "hint": s.hint or None,
+        "probe": {
+            "outcome": answer.outcome,
+            "detail": answer.detail or None,
+            "status": answer.status or None,
+            "reason": answer.reason or None,
+            "hint": answer.hint or None,
+        }
+        if answer
+        else None,
     }

@@ -48,15 +48,20 @@ class Imported:
         return sum(1 for line in self.lines if line.action == action)
 
 
-def take_over(context: Context, findings: Findings, *, dry_run: bool = False, reason: str = "") -> Imported:
-    """Import what was found. Raises whatever keeps the events from being written; then nothing was."""
+def take_over(
+    context: Context, findings: Findings, *, dry_run: bool = False, reason: str = "", again: bool = False
+) -> Imported:
+    """Import what was found. Raises whatever keeps the events from being written; then nothing was.
+
+    ``again`` takes over also what was taken before and has been logged out or replaced since: a person asked for it by name.
+    """
     lines: list[Line] = []
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
         lines.clear()
         drafts, expected = _agents(context, findings)
         for found in findings.found:
-            more, line = _credential(context, findings.tool, found, expected)
+            more, line = _credential(context, findings.tool, found, expected, again)
             drafts += more
             lines.append(line)
         arriving = {(f.agent, f.profile) for f in findings.found}
@@ -88,14 +93,19 @@ def _agents(context: Context, findings: Findings) -> tuple[list[Draft], dict[str
     return drafts, ({AGENTS: known.version} if drafts else {})
 
 
-def _credential(context: Context, tool: str, found: Found, expected: dict[str, int]) -> tuple[list[Draft], Line]:
+def _credential(
+    context: Context, tool: str, found: Found, expected: dict[str, int], again: bool
+) -> tuple[list[Draft], Line]:
     state = context.queries.profile(found.agent, found.profile)
     stream = profile_stream(found.agent, found.profile)
     facts = facts_of(context, found.credential, label=found.label, account=found.account, ownership=found.ownership)
     known = frozenset(
         (r.event.credential.fingerprint, r.event.credential.refresh_fingerprint)
         for r in context.store.read_stream(stream)
-        if isinstance(r.event, ProfileImported) and r.event.tool == tool and r.event.credential.fingerprint
+        if not again
+        and isinstance(r.event, ProfileImported)
+        and r.event.tool == tool
+        and r.event.credential.fingerprint
     )
     event = model.take_over(state, found.agent, found.profile, facts, tool, found.path, found.why, known)
     line = Line(found.profile, found.agent, facts.kind, TAKEN, found.why, found.path)

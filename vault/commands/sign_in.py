@@ -1,20 +1,19 @@
-"""Signing in by a flow, revoking at the provider, and the line a person should type. Agents never complete a sign-in."""
+"""Signing in by a flow, taking over another tool's login, and revoking at the provider. Agents never complete a sign-in."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vault.commands.login import LoggedIn, log_in
 from vault.context import Context
-from vault.errors import InputError, NotFound
+from vault.errors import NotFound, Unavailable, UsageError
 from vault.events.credentials import OAuth
 from vault.providers.driver import UI, run
 from vault.providers.flows import Start, login_flow, revoke_flow
-from vault.providers.methods import Method, methods
-from vault.values import AgentId, ProfileId, ProviderId, parse_provider, provider_of
+from vault.providers.methods import Method
+from vault.values import AgentId, ProfileId, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,20 @@ def sign_in(
 
 
 def revoke(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, str]:
-    """Ask the provider to revoke a profile's tokens: (answer, detail). Raises NotFound when there is nothing to revoke."""
+    """Ask the provider to revoke a profile's tokens: (answer, detail).
+
+    Raises NotFound when there is nothing to revoke, UsageError when it is another tool's to revoke.
+    """
     from vault.providers import clients
 
     state = context.queries.profile(agent, profile)
     if state is None or state.current is None:
         raise NotFound(f"{profile} of agent {agent} is not logged in", hint="vault list shows what is")
+    if state.current.facts.ownership == "external":
+        raise UsageError(
+            f"{profile} is another tool's login, and revoking it would log that tool out",
+            hint="log out with that tool, or leave out --revoke",
+        )
     credential = context.store.credential(state.current.position)
     client = clients.client_of(credential, provider_of(profile), context.environ)
     token = credential.second_secret() or credential.secret()
@@ -72,41 +79,44 @@ def revoke(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, s
     return done.answer, done.detail
 
 
-def provider_of_url(url: str) -> ProviderId:
-    """The provider id under which a server's own sign-in is kept: its host name. Raises InputError."""
-    host = urlsplit(url).hostname or ""
-    if not host:
-        raise InputError("that is not a URL", hint="write it as https://host")
-    return parse_provider(host)
+def take_from_tool(
+    context: Context, agent: AgentId, method: Method, named: str = "", *, label: str = "", reason: str = ""
+) -> SignedInTo:
+    """Take over the login that another tool keeps and refreshes. ``named`` is the profile, or its name, if one was given.
 
+    Raises NotFound when that tool keeps none, UsageError for a profile or an agent it can't be kept as, and what its reader
+    raises.
+    """
+    from vault.commands.importing import take_over
+    from vault.interop.findings import Findings
+    from vault.interop.tools import tool
 
-def login_line(what: str, agent: str = "main", method: str = "", extra: Sequence[str] = ()) -> str:
-    """The exact line a person types to sign in."""
-    words = ["vault", "login", what]
-    words += ["--method", method] if method else []
-    words += [*extra, *(["--agent", agent] if agent != "main" else [])]
-    return shlex.join(words)
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What an agent tells its person: the line to type for each way, the recommended one first."""
-
-    provider: str
-    why: str
-    ways: tuple[tuple[Method, str], ...]
-
-
-def advise(context: Context | None, agent: AgentId, provider: ProviderId) -> Advice:
-    """How a person can sign in at a provider, and why they should (empty when nothing is wrong)."""
-    why = ""
-    if context is not None:
-        from vault.commands.status import status
-
-        (found,) = status(context, agent, [provider])
-        why = "" if found.check == 0 else found.text
-    offered = methods(provider)
-    ways = tuple(
-        (m, login_line(provider, agent, m.id if len(offered) > 1 else "")) for m in offered if m.kind != "none"
-    )
-    return Advice(provider, why, ways)
+    there = tool(method.id)
+    if there.read is None:
+        raise Unavailable(f"the store of {there.title} can't be read", hint="name another --method")
+    try:
+        findings = there.read(None, context.environ, Path.home())
+    except NotFound as error:
+        raise NotFound(error.message, hint=f"sign in with {there.title}, then run this again") from None
+    logins = [f for f in findings.found if f.ownership == "external" and provider_of(f.profile) == method.provider]
+    if not logins:
+        why = "".join(f" ({s.name}: {s.why})" for s in findings.skipped[:1])
+        raise NotFound(
+            f"{there.title} keeps no login here{why}", hint=f"sign in with {there.title}, then run this again"
+        )
+    found = logins[0]
+    if agent != found.agent or named not in ("", found.profile, found.profile.partition(":")[2]):
+        raise UsageError(
+            f"the login of {there.title} is kept as {found.profile} of agent {found.agent}",
+            hint=f"leave out the profile's name and the agent; other agents inherit it from {found.agent}",
+        )
+    found = replace(found, label=label or found.label)
+    before = context.queries.profile(found.agent, found.profile)
+    take_over(context, Findings(findings.tool, findings.paths, found=[found]), reason=reason, again=True)
+    after = context.queries.profile(found.agent, found.profile)
+    if after is None or after.current is None:
+        raise NotFound(f"{found.profile} was logged out meanwhile", hint="run this again")
+    held, old = after.current, (before.current or before.ended) if before else None
+    same = before is not None and before.version == after.version
+    login = LoggedIn(found.agent, found.profile, held.position, held.facts, None if same else old, unchanged=same)
+    return SignedInTo(login, (method.note or found.why,))

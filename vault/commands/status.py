@@ -2,12 +2,13 @@
 
 | state | means | check |
 |---|---|---|
-| ok | usable, and nothing a person must do within 24 hours | 0 |
-| expiring | usable, ends within 24 hours, and nothing can refresh it | 2 |
-| expired | it has ended, and nothing can refresh it | 1 |
-| needs_sign_in | the provider refused to refresh it | 1 |
+| ok | usable, and nothing a person must do within 24 hours; or nothing is needed, as on this machine | 0 |
+| expiring | usable, ends within 24 hours, and nothing can renew it | 2 |
+| expired | it has ended, and nothing can renew it | 1 |
+| stale | it has ended here; the tool that owns it has not renewed it | 1 |
+| needs_sign_in | the provider refused to refresh it, or two refreshes in a row have no known outcome | 1 |
 | uncertain | a refresh has no known outcome; it is tried once more | 0, or 1 once its access token has ended |
-| unusable | all profiles are disabled, destroyed, or lead nowhere | 1 |
+| unusable | what there is can't be used: disabled, destroyed, leads nowhere, switched off | 1 |
 | missing | nothing is stored or set | 1 |
 
 A refreshable token is not expiring because its access token is short-lived. *Claimed* means that only the catalogue or the store
@@ -18,31 +19,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from vault.commands.candidates import allowed_sources, family_of
+from vault.commands.naming import with_agent
 from vault.commands.why import decide
 from vault.context import Context
 from vault.events.types import Health
 from vault.model.choosing import Considered, Decision
 from vault.model.health import WELL
 from vault.model.profile import ProfileState
+from vault.model.refresh import given_up_from
 from vault.projections.queries import View
 from vault.providers import catalogue
-from vault.values import DAY, AgentId, ProfileId, ProviderId, provider_of
+from vault.values import DAY, AgentId, ProfileId, ProviderId, format_instant, provider_of
 
-OK, EXPIRING, EXPIRED, NEEDS_SIGN_IN = "ok", "expiring", "expired", "needs_sign_in"
-UNCERTAIN, UNUSABLE, MISSING = "uncertain", "unusable", "missing"
+if TYPE_CHECKING:
+    from vault.commands.cloud import CloudState
+    from vault.providers.cloud.modes import Problem
+
+OK, EXPIRING, EXPIRED, STALE = "ok", "expiring", "expired", "stale"
+NEEDS_SIGN_IN, UNCERTAIN, UNUSABLE, MISSING = "needs_sign_in", "uncertain", "unusable", "missing"
 WARN_BEFORE = DAY
 
 CLAIMED, PROVEN, UNPROVEN = "claimed", "proven", "unproven"
+STORED, LOCAL, CLOUD = "stored", "local", "cloud"
+
+_FAILING = (EXPIRED, STALE, NEEDS_SIGN_IN, UNUSABLE, MISSING)
+_ABSENT = {"missing", "hidden"}
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """One provider as an agent sees it. ``chosen`` is what would be used; ``word`` is claimed, proven or unproven."""
+    """One provider as an agent sees it. ``chosen`` is what would be used; ``word`` is claimed, proven or unproven.
+
+    ``source`` is stored, environment, .env, cloud (what its own tools read) or local (nothing is needed). ``check`` is the exit
+    status this calls for with ``--check``. ``expires_at`` is in microseconds UTC.
+    """
 
     provider: str
     name: str
     state: str
+    check: int
     chosen: str
     source: str
     owner: str
@@ -57,18 +75,25 @@ class ProviderStatus:
     hint: str
     decision: Decision
 
-    @property
-    def check(self) -> int:
-        """The exit status this state calls for with ``--check``."""
-        if self.state in (EXPIRED, NEEDS_SIGN_IN, UNUSABLE, MISSING):
-            return 1
-        return 2 if self.state == EXPIRING else 0
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is so, in words and as a state. With a ``source`` it tells what is used in place of the decision's choice."""
+
+    state: str
+    text: str = ""
+    hint: str = ""
+    chosen: str = ""
+    source: str = ""
+    owner: str = ""
+    kind: str = ""
+    expires_at: int | None = None
 
 
 def status(
     context: Context, agent: AgentId, providers: Sequence[ProviderId] = (), *, now: int | None = None
 ) -> list[ProviderStatus]:
-    """The status of the named providers, or of all in use. Raises NotFound for an unknown agent."""
+    """The status of the named providers, or of all in use. Appends nothing. Raises NotFound for an unknown agent."""
     now = context.clock.now() if now is None else now
     view = View(context.queries, agent)
     return [_of(context, agent, provider, view, now) for provider in providers or in_use(context, agent)]
@@ -81,13 +106,59 @@ def worst(found: Sequence[ProviderStatus]) -> int:
 
 
 def in_use(context: Context, agent: AgentId) -> list[ProviderId]:
-    """Providers with a profile the agent sees or saw, an order, or a variable that is set."""
+    """Providers with a profile the agent sees, an order or a pin, a variable that may be used, or a source in the settings."""
     view = View(context.queries, agent)
     found = {provider_of(ProfileId(s.profile)) for s in view.owned() if s.current is not None}
     for owner in view.lineage:
-        found |= {ProviderId(r.provider) for r in context.queries.rotations(owner) if r.order or r.pin}
-    found |= {provider for provider, _ in catalogue.environment_hits(context.environ)}
+        found |= {ProviderId(r.provider) for r in context.queries.rotations(owner) if r.order is not None or r.pin}
+    places = {"environment": context.environ, "dotenv": context.dotenv if "dotenv" in context.settings.sources else {}}
+    for source, variables in places.items():
+        for provider, _ in catalogue.environment_hits(variables):
+            if source in allowed_sources(context, provider):
+                found.add(provider)
+    for name, table in context.settings.providers.items():
+        if table.auth_source or table.family or (table.endpoint and catalogue.is_local(name, table.endpoint)):
+            found.add(ProviderId(name))
     return sorted(p for p in found if context.allows(p))
+
+
+def life(context: Context, profile: ProfileState, now: int) -> tuple[str, str]:
+    """(state, what is the matter) of one profile, whatever is chosen. It is missing when it is logged out."""
+    held = profile.current
+    if held is None:
+        return MISSING, "it is logged out"
+    ends = held.facts.expires_at
+    ended = ends is not None and ends <= now
+    if held.facts.ownership == "external":
+        text = f"it has ended, and {held.tool or 'its own tool'}, which renews it, has not"
+        return (STALE, text) if ended else (OK, "")
+    if held.facts.refresh_fingerprint:
+        gone = given_up_from(profile)
+        if gone is not None and gone <= now:
+            if profile.needs_sign_in:
+                return NEEDS_SIGN_IN, f"the provider refused the refresh token ({profile.needs_sign_in})"
+            return NEEDS_SIGN_IN, "two refreshes in a row ended uncertain"
+        if profile.uncertain or dangling(profile, now):
+            return UNCERTAIN, "a refresh has no known outcome; it will be tried once more"
+        if ends is None or ends - now > WARN_BEFORE or _refreshed_by_somebody(context, profile):
+            return OK, ""
+    if ended:
+        return EXPIRED, "it has expired, and nothing can refresh it"
+    if ends is not None and ends - now <= WARN_BEFORE:
+        return EXPIRING, "it expires within 24 hours, and nothing can refresh it"
+    return OK, ""
+
+
+def dangling(profile: ProfileState, now: int) -> bool:
+    """Whether a refresh was claimed, its lease is over, and it has no outcome."""
+    return profile.claim is not None and profile.claim.lease_until <= now
+
+
+def sign_in_line(context: Context, profile: ProfileState) -> str:
+    """The line a person types to bring a profile's credential back the way it came."""
+    from vault.commands.advice import again
+
+    return again(context, AgentId(profile.agent), ProfileId(profile.profile))
 
 
 def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now: int) -> ProviderStatus:
@@ -95,25 +166,29 @@ def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now:
     known = catalogue.provider(provider)
     chosen, candidate = decision.chosen, decision.candidate
     profile = view.find(ProfileId(candidate.profile)) if candidate else None
+    found = _found(context, decision, profile, view, agent, now)
+    if found.source:
+        chosen = candidate = profile = None
     facts = candidate.facts if candidate else None
-    state, text, hint = _state(decision, profile, provider, agent, now)
+    ended = facts is not None and facts.expires_at is not None and facts.expires_at <= now
     word, proven_at, proof = _proof(profile)
     return ProviderStatus(
         provider=provider,
         name=known.name if known else provider,
-        state=state,
-        chosen=chosen.what if chosen else "",
-        source=_source(chosen),
-        owner=candidate.owner if candidate else "",
-        kind=facts.kind if facts else (chosen.kind if chosen else ""),
-        expires_at=facts.expires_at if facts else None,
+        state=found.state,
+        check=1 if found.state in _FAILING or (found.state == UNCERTAIN and ended) else 2 * (found.state == EXPIRING),
+        chosen=found.chosen or (chosen.what if chosen else ""),
+        source=found.source or _source(chosen),
+        owner=found.owner or (candidate.owner if candidate else ""),
+        kind=found.kind or (facts.kind if facts else chosen.kind if chosen else ""),
+        expires_at=found.expires_at or (facts.expires_at if facts else None),
         refreshable=bool(facts and facts.refresh_fingerprint),
         health=candidate.health if candidate else WELL,
         word=word,
         proven_at=proven_at,
         proof=proof,
-        text=text,
-        hint=hint,
+        text=found.text,
+        hint=found.hint,
         decision=decision,
     )
 
@@ -121,60 +196,131 @@ def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now:
 def _source(chosen: Considered | None) -> str:
     if chosen is None:
         return ""
-    place = chosen.what.partition(":")[0]
-    return {"env": "environment", "dotenv": ".env"}.get(place, "stored") if chosen.kind == "environment" else "stored"
+    place = chosen.what.partition(":")[0] if chosen.kind == "environment" else chosen.kind
+    return {"env": "environment", "dotenv": ".env", CLOUD: CLOUD if not chosen.owner else STORED}.get(place, STORED)
 
 
-def _state(
-    decision: Decision, profile: ProfileState | None, provider: str, agent: str, now: int
-) -> tuple[str, str, str]:
-    """(state, what is the matter, what to do)."""
-    other = f" --agent {agent}" if agent != "main" else ""
+def _found(
+    context: Context, decision: Decision, profile: ProfileState | None, view: View, agent: AgentId, now: int
+) -> _Found:
+    provider = ProviderId(decision.provider)
+    if not context.allows(provider):
+        return _Found(UNUSABLE, decision.basis, "vault config edit")
+    cloud = _cloud(context, decision, now)
+    if cloud is not None and cloud.state != OK:
+        hint = cloud.hint or f"vault doctor {family_of(context, provider)}"
+        return _Found(cloud.state, cloud.text, hint, expires_at=cloud.expires_at)
     if decision.chosen is None:
-        return _nothing(decision, provider, other)
-    if profile is None or profile.current is None:
-        return OK, "", ""
-    facts = profile.current.facts
-    again = f"vault login {profile.profile}" + (f" --agent {profile.agent}" if profile.agent != "main" else "")
-    ended = facts.expires_at is not None and facts.expires_at <= now
-    if facts.refresh_fingerprint and facts.ownership != "external":
-        if profile.needs_sign_in:
-            text = f"the provider refused the refresh token ({profile.needs_sign_in})"
-            return NEEDS_SIGN_IN, text, again
-        if (profile.claim is not None and profile.claim.lease_until <= now) or profile.uncertain:
-            lost = profile.uncertain + (1 if profile.claim is not None and profile.claim.lease_until <= now else 0)
-            if lost > 1:
-                return NEEDS_SIGN_IN, "two refreshes in a row ended uncertain", again
-            return (
-                UNCERTAIN,
-                "a refresh has no known outcome; it will be tried once more",
-                f"vault refresh {profile.profile}",
-            )
-        return OK, "", ""
-    if facts.ownership == "external":
-        return OK, "", ""
-    if ended:
-        return EXPIRED, "it has expired, and nothing can refresh it", again
-    if facts.expires_at is not None and facts.expires_at - now <= WARN_BEFORE:
-        return EXPIRING, "it expires within 24 hours, and nothing can refresh it", again
-    return OK, "", ""
+        return _nothing(context, decision, view, agent, now)
+    if profile is None:
+        return _Found(OK, expires_at=cloud.expires_at if cloud else None)
+    state, text = life(context, profile, now)
+    if state == OK:
+        return _Found(OK)
+    once_more = with_agent(f"vault refresh {profile.profile}", profile.agent)
+    return _Found(state, text, once_more if state == UNCERTAIN else sign_in_line(context, profile))
 
 
-def _nothing(decision: Decision, provider: str, other: str) -> tuple[str, str, str]:
-    codes = [c.code for c in decision.considered]
-    again = f"vault login {provider}{other}"
-    if "provider_disabled" in codes:
-        return UNUSABLE, decision.basis, "vault config edit"
-    if not codes or set(codes) <= {"missing"}:
-        return MISSING, "nothing is stored or set for it", again
-    if set(codes) <= {"missing", "stale"}:
-        return EXPIRED, "it has expired here, and its own tool refreshes it", "import it again"
-    if set(codes) <= {"missing", "expired"}:
-        return EXPIRED, "it has expired, and nothing can refresh it", again
-    if set(codes) <= {"missing", "expired", "needs_sign_in"}:
-        return NEEDS_SIGN_IN, "a person must sign in again", again
-    text = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
-    return UNUSABLE, text, f"vault why {provider}{other}"
+def _nothing(context: Context, decision: Decision, view: View, agent: AgentId, now: int) -> _Found:
+    """Why nothing could be chosen, and what to do."""
+    provider = ProviderId(decision.provider)
+    codes = {c.code for c in decision.considered} - _ABSENT
+    if not codes:
+        if catalogue.is_local(provider, context.settings.provider(provider).endpoint):
+            return _Found(OK, source=LOCAL, kind="none")
+        return _missing(decision, view, with_agent(f"vault login {provider}", agent))
+    troubled = [
+        state
+        for c in decision.considered
+        if c.code in ("expired", "stale", "needs_sign_in") and (state := context.queries.profile(c.owner, c.what))
+    ]
+    if codes <= {"expired", "stale", "needs_sign_in"} and troubled:
+        return _ended(context, [(profile, *life(context, profile, now)) for profile in troubled])
+    left = [c for c in decision.considered if c.code not in _ABSENT]
+    told = "; ".join(f"{c.what} ({c.text}{f' until {format_instant(c.until)}' if c.until else ''})" for c in left)
+    told = f"nothing can be used: {told}"
+    if codes == {"disabled"}:
+        return _Found(UNUSABLE, told, with_agent(f"vault health clear {left[0].what}", left[0].owner))
+    if "not_in_order" in codes:
+        return _Found(UNUSABLE, told, "vault doctor --fix")
+    return _Found(UNUSABLE, told, with_agent(f"vault why {provider}", agent))
+
+
+def _missing(decision: Decision, view: View, login: str) -> _Found:
+    """Nothing is there: by an order or a pin that names what is gone, or at all."""
+    pinned, pinned_by = view.pin(decision.provider)
+    order, ordered_by = view.order(decision.provider)
+    if pinned:
+        return _Found(MISSING, f"agent {pinned_by} is pinned to {pinned}, which is gone", "vault doctor --fix")
+    if order:
+        text = f"the order of agent {ordered_by} names only what is gone: {', '.join(order)}"
+        return _Found(MISSING, text, "vault doctor --fix")
+    problem = next((p for p in _mode_problems(decision) if p.code == "no_source"), None)
+    if problem is not None:
+        return _Found(MISSING, problem.text, problem.hint)
+    return _Found(MISSING, "nothing is stored or set for it", login)
+
+
+def _ended(context: Context, troubled: Sequence[tuple[ProfileState, str, str]]) -> _Found:
+    """All there is has ended: the one to tell is the one a person can do most about."""
+    for wanted in (NEEDS_SIGN_IN, UNCERTAIN, EXPIRED, STALE):
+        for profile, state, text in troubled:
+            if state != wanted:
+                continue
+            if state == STALE:
+                return _stale(context, profile, text)
+            return _Found(state, text, sign_in_line(context, profile))
+    profile, _, _ = troubled[0]
+    return _Found(EXPIRED, "it has expired, and nothing can refresh it", sign_in_line(context, profile))
+
+
+def _stale(context: Context, profile: ProfileState, text: str) -> _Found:
+    from vault.commands.outside import RENEWED, look
+
+    held = profile.current
+    there = look(context, profile)
+    if there.found == RENEWED:
+        told = f"{there.tool} has renewed it; that is read at its next use"
+        kind = held.facts.kind if held else ""
+        return _Found(OK, told, "", profile.profile, STORED, profile.agent, kind, there.expires_at)
+    return _Found(STALE, text, there.hint)
+
+
+def _refreshed_by_somebody(context: Context, profile: ProfileState) -> bool:
+    """Whether anything says how its refresh token is exchanged. Opens the credential only where the registry knows no client."""
+    from vault.errors import VaultError
+    from vault.providers import clients
+
+    provider = provider_of(ProfileId(profile.profile))
+    if any(provider in client.providers for client in clients.registry().clients) or profile.current is None:
+        return True
+    try:
+        credential = context.store.credential(profile.current.position)
+    except VaultError:
+        return True
+    try:
+        return clients.client_of(credential, provider, context.environ) is not None
+    except VaultError:
+        return False
+
+
+def _cloud(context: Context, decision: Decision, now: int) -> CloudState | None:
+    """How a provider of a cloud family stands, by its mode; None for another provider, and where the mode found no source."""
+    if not family_of(context, decision.provider):
+        return None
+    from vault.commands.cloud import state_of
+
+    if any(p.code == "no_source" for p in _mode_problems(decision)):
+        return None
+    return state_of(decision, now, WARN_BEFORE)
+
+
+def _mode_problems(decision: Decision) -> Sequence[Problem]:
+    """What is wrong with the mode of a cloud provider; nothing for another one."""
+    if not hasattr(decision, "resolved"):
+        return ()
+    problems: Sequence[Problem] = decision.resolved.mode.problems
+    return problems
 
 
 def _proof(profile: ProfileState | None) -> tuple[str, int | None, str]:

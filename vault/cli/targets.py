@@ -1,0 +1,99 @@
+"""Which profile a login or a logout is about: named, or chosen by a person from what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import typer
+
+from vault.cli import output
+from vault.cli.session import can_ask
+from vault.commands.naming import named_provider
+from vault.errors import NotFound, UsageError
+from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_profile, profile_id, provider_of
+
+T = TypeVar("T")
+
+
+def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
+    """The profile to log in to, from what was given or, on a terminal, chosen."""
+    from vault.providers import catalogue
+
+    if ":" in what:
+        named = parse_profile(what)
+        if profile and profile not in (named, named.partition(":")[2]):
+            raise UsageError(f"{what} and --profile {profile} name two profiles", hint="name one")
+        named_provider(provider_of(named))
+        return named
+    if not what and ":" in profile:
+        return find_target(profile, "", no_input)
+    provider = catalogue.resolve(what) if what else choose_provider(no_input)
+    if ":" in profile:
+        named = parse_profile(profile)
+        if provider_of(named) != provider:
+            raise UsageError(
+                f"{profile} is not a profile of {provider}", hint=f"write {provider}:name, or only the name"
+            )
+        return named
+    return profile_id(provider, profile or DEFAULT_NAME)
+
+
+def choose_provider(no_input: bool) -> ProviderId:
+    """Let a person choose a provider by typing part of its name."""
+    from vault.providers import catalogue
+
+    if not can_ask(no_input):
+        raise UsageError("no provider was named", hint="write: vault login PROVIDER")
+    everything = catalogue.providers()
+    output.say(f"{len(everything)} providers. Type part of a name, or a new id (lowercase letters, digits, hyphens).")
+    while True:
+        typed = typer.prompt("Provider", err=True).strip()
+        matches = [p for p in everything if typed.lower() in p.id or typed.lower() in p.name.lower()]
+        exact = [p for p in everything if typed.lower() in (p.id, p.name.lower())]
+        if exact:
+            return ProviderId(exact[0].id)
+        if len(matches) == 1:
+            output.say(f"{matches[0].name} ({matches[0].id})")
+            return ProviderId(matches[0].id)
+        for number, found in enumerate(matches[:12], start=1):
+            output.say(f"  {number:2} {found.id:28} {found.name}")
+        if not matches:
+            return catalogue.resolve(typed)
+        if len(matches) <= 12:
+            return ProviderId(pick("Number", [p.id for p in matches]))
+        output.say(f"  … and {len(matches) - 12} more; type more of the name")
+
+
+def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -> ProfileId:
+    """The profile to log out: named, the only one of a named provider, or chosen."""
+    if ":" in what:
+        return parse_profile(what)
+    if what:
+        what = named_provider(what)
+        profiles = [p for p in profiles if p.partition(":")[0] == what]
+        if len(profiles) == 1:
+            return ProfileId(profiles[0])
+        if profiles:
+            raise UsageError(
+                f"agent {agent} has several profiles for {what}", hint="name one of " + ", ".join(profiles)
+            )
+    if not profiles:
+        raise NotFound(
+            f"agent {agent} has no profile {'for ' + what if what else 'to log out'}",
+            hint="vault list shows what it has",
+        )
+    if not can_ask(no_input):
+        raise UsageError("no profile was named", hint="name one of " + ", ".join(profiles))
+    for number, profile in enumerate(profiles, start=1):
+        output.say(f"  {number:2} {profile}")
+    return ProfileId(pick("Number", profiles))
+
+
+def pick(question: str, choices: Sequence[T], default: int | None = None) -> T:
+    """One of numbered choices. What is typed is not repeated: it may be a secret that was pasted too early."""
+    while True:
+        typed = str(typer.prompt(question, default=default, err=True)).strip()
+        if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(choices):
+            return choices[int(typed) - 1]
+        output.say(f"there are {len(choices)} to choose from: type a number")
