@@ -19,6 +19,7 @@ from vault.values import Secret
 
 MODULES: dict[str, str] = {
     "token": "token",
+    "openclaw": "openclaw",
     "aws": "aws",
     "docker": "docker",
     "git": "git",

@@ -7,7 +7,7 @@ is named and one of its profiles alone is a key, that one is given; where a logi
 
 from __future__ import annotations
 
-from vault.errors import UsageError
+from vault.errors import InputError, NotFound, UsageError
 from vault.events.credentials import ApiKey, OAuth, Reference, Token
 from vault.interop.helpers import Answer, Helper, Request, Serving
 
@@ -16,7 +16,7 @@ LONGEST = 16_384
 
 
 def run(request: Request, serving: Serving) -> Answer:
-    """Print the API key of the provider or profile that is named. Raises UsageError and what the vault raises."""
+    """Print the API key of what is named. Raises UsageError, NotFound, InputError, and what the vault raises."""
     if not request.arguments:
         raise UsageError("no provider is named", hint="vault helper api-key PROVIDER|PROFILE")
     what = request.arguments[0]
@@ -25,12 +25,12 @@ def run(request: Request, serving: Serving) -> Answer:
     if given.kind == OAuth.kind or secret.startswith(SETUP_TOKEN):
         raise _no_key(given.profile or what)
     if len(secret) > LONGEST or not secret.isascii() or " " in secret:
-        raise UsageError(f"{given.profile or what} can't be sent as an API key", hint="give it with vault exec instead")
+        raise InputError(f"{given.profile or what} can't be sent as an API key", hint="give it with vault exec instead")
     return Answer(secret.encode() + b"\n")
 
 
 def _meant(what: str, serving: Serving) -> str:
-    """What to ask the vault for: the one profile that is a key, where logins stand beside it. Raises UsageError."""
+    """What to ask the vault for: the one profile that is a key, where logins stand beside it. Raises NotFound."""
     provider, colon, _ = what.partition(":")
     held = [h for h in serving.holdings(provider) if not colon or h.profile == what]
     logins = [h for h in held if h.kind == OAuth.kind]
@@ -41,8 +41,8 @@ def _meant(what: str, serving: Serving) -> str:
     return keys[0].profile if len(keys) == 1 and (logins or tokens) and not colon else what
 
 
-def _no_key(name: str) -> UsageError:
-    return UsageError(
+def _no_key(name: str) -> NotFound:
+    return NotFound(
         f"{name} is a login and not an API key, and would be sent as one",
         hint=f"log in with a key (vault login {name.partition(':')[0]}), or start the tool with vault exec --tool",
     )
