@@ -17,6 +17,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.interop.recorder import recorder as recorder
 from tests.interop.tools import ENVIRON, OPENCLAW, OPENCLAW_JSON_ERA, OPENCODE, Installer, Tool
 
 Maker = Callable[[str], Tool]

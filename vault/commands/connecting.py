@@ -34,12 +34,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that asks the vault. ``at`` is microseconds UTC."""
+    """A tool that asks the vault. ``at`` is microseconds UTC; ``ran`` says that commands of the tool changed its store too."""
 
     tool: str
     agent: str
     at: int
     files: list[Kept]
+    ran: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def change(context: Context, tool: Tool, agent: str, plan: Plan) -> Connection:
     made = {str(w.path): hashlib.sha256(w.content).hexdigest() for w in plan.writes}
     files = [_kept(b, made.get(str(b.path), ""), first.get(str(b.path))) for b in were]
     files += [k for k in first.values() if k.path not in {str(b.path) for b in were}]
-    kept = Connection(tool=tool.name, agent=agent, at=context.clock.now(), files=files)
+    ran = any(run.changes for run in plan.runs) or (earlier is not None and earlier.ran)
+    kept = Connection(tool=tool.name, agent=agent, at=context.clock.now(), files=files, ran=ran)
     _keep(context, kept)
     try:
         carry_out(plan)
@@ -109,14 +111,14 @@ def disconnect(context: Context, tool: Tool, path: Path | None = None, *, as_it_
     kept = connection(context, tool)
     target = target_of(context, path)
     with tool.lock(target):
-        if kept is not None and all(_untouched(k) for k in kept.files):
+        if kept is not None and not kept.ran and all(_untouched(k) for k in kept.files):
             put_back(
                 [Before(Path(k.path), None if k.was is None else base64.b64decode(k.was), k.mode) for k in kept.files]
             )
             _forget(context, tool)
             return [k.path for k in kept.files]
         edited = [k.path for k in kept.files if not _untouched(k)] if kept else []
-        if as_it_was:
+        if as_it_was and (kept is None or edited):
             what = f"{edited[0]} was edited since" if edited else f"{tool.title} isn't connected"
             raise Conflict(what, hint=f"vault disconnect {tool.name} takes out only what was connected")
         if tool.disconnect is None:

@@ -5,6 +5,7 @@ The configuration is JSON5. OpenClaw writes plain JSON; a file that a person put
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,22 +13,36 @@ from typing import Any
 
 from vault.errors import InputError
 from vault.interop.findings import Skipped
+from vault.interop.openclaw_refs import asks_vault
 from vault.interop.sources import kind_of, read_json, shown_name
 
 _NAMES = ("openclaw.json", "clawdbot.json")
 _FOLDERS = (".openclaw", ".clawdbot", ".moltbot")
+_VAULT = re.compile(r"(?:agent-)?vault(?:-.*)?")
 _NO_KEY = ("secretref-managed", "secretref-env:", "__env__:", "__OPENCLAW_REDACTED__")
 
 
 @dataclass(slots=True)
 class Config:
-    """What the configuration says about credentials. ``agents`` are ids with their folders, where one is given."""
+    """What the configuration says about credentials. ``agents`` are ids with their folders, where one is given.
+
+    ``files`` are the paths of file sources by alias; ``sources`` are all aliases, and whether each is the vault.
+    """
 
     path: Path
     agents: dict[str, Path | None] = field(default_factory=dict)
     order: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, bool] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+
+    def asks_vault(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an entry of the store is a reference to the vault; one that is left after it was disconnected, too."""
+        refs = [entry.get(name) for name in ("keyRef", "tokenRef", "key", "token")]
+        aliases = [ref.get("provider") for ref in refs if isinstance(ref, dict) and ref.get("source") == "exec"]
+        return any(
+            self.sources.get(alias, bool(_VAULT.fullmatch(alias))) for alias in aliases if isinstance(alias, str)
+        )
 
 
 def state_folders(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -75,11 +90,12 @@ def read_config(folder: Path, environ: Mapping[str, str], home: Path) -> Config:
         if _table(profile).get("mode") == "aws-sdk":
             why = "it has no credential of its own: OpenClaw asks the AWS SDK"
             config.skipped.append(Skipped(shown_name(name), str(path), why))
-    for name, provider in _table(_table(_table(tree).get("models")).get("providers")).items():
-        _note_key(config, name, _table(provider).get("apiKey"))
     for alias, provider in _table(_table(_table(tree).get("secrets")).get("providers")).items():
         if _table(provider).get("source") == "file" and isinstance(provider.get("path"), str):
             config.files[alias] = str(_path(provider["path"], home))
+        config.sources[alias] = asks_vault(provider)
+    for name, provider in _table(_table(_table(tree).get("models")).get("providers")).items():
+        _note_key(config, name, _table(provider).get("apiKey"))
     return config
 
 
@@ -106,7 +122,12 @@ def _read_agents(config: Config, agents: Mapping[str, Any], home: Path) -> None:
 
 def _note_key(config: Config, provider: str, key: object) -> None:
     if isinstance(key, dict):
-        why = "a reference in the configuration, not in the store: OpenClaw resolves it"
+        ours = key.get("source") == "exec" and config.sources.get(str(key.get("provider")))
+        why = (
+            "OpenClaw asks the vault for it"
+            if ours
+            else "a reference in the configuration, not in the store: OpenClaw resolves it"
+        )
     elif not isinstance(key, str) or not key or key.startswith(_NO_KEY):
         return
     elif key.startswith("$"):

@@ -21,15 +21,15 @@ from vault.model.health import FAILURES
 from vault.providers.aliases import canonical
 from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_provider, profile_id
 
-_ALIASES = {"openai-codex": "openai", "codex": "openai", "codex-cli": "openai", "claude-cli": "anthropic"}
+OLD_NAMES = {"openai-codex": "openai", "codex": "openai", "codex-cli": "openai", "claude-cli": "anthropic"}
 _CODEX = "openai-codex"
 _VARIABLE = re.compile(r"\$(?:\{([A-Z][A-Z0-9_]{0,127})\}|([A-Z][A-Z0-9_]{0,127}))")
 _COMMAND = re.compile(r"openclaw\s+onboard\b", re.IGNORECASE)
 _SOURCES = ("env", "file", "exec", "store")
 _COMMON = {"type", "mode", "provider", "metadata"}
-_LABELS = ("email", "displayName")
-_ACCOUNT = (*_LABELS, "accountId", "chatgptPlanType", "subscriptionType", "rateLimitTier")
-_PLACE = (
+LABELS = ("email", "displayName")
+ACCOUNT = (*LABELS, "accountId", "chatgptPlanType", "subscriptionType", "rateLimitTier")
+PLACE = (
     "enterpriseUrl",
     "projectId",
     "clientId",
@@ -78,14 +78,14 @@ def is_old_name(name: str) -> bool:
 def _today(name: str) -> str:
     """The id the catalogue has for a name: OpenClaw's own old names, and those that other tools have."""
     lowered = name.strip().lower()
-    return _ALIASES.get(lowered) or canonical(lowered) or lowered
+    return OLD_NAMES.get(lowered) or canonical(lowered) or lowered
 
 
 def next_free(name: str, profile: ProfileId, taken: set[ProfileId]) -> ProfileId:
     """A profile id for an old id whose own is taken, as OpenClaw's doctor makes it: ``openai:chatgpt-NAME``."""
     provider, _, rest = profile.partition(":")
     old = name.partition(":")[0].strip().lower()
-    kind = "chatgpt" if old == _CODEX else "cli" if old in _ALIASES else old
+    kind = "chatgpt" if old == _CODEX else "cli" if old in OLD_NAMES else old
     made, number = f"{kind}-{rest}"[:120], 1
     while (free := ProfileId(f"{provider}:{made}" if number == 1 else f"{provider}:{made}-{number}")) in taken:
         number += 1
@@ -141,7 +141,7 @@ def health_of(stats: Mapping[str, Any], *, last_good: bool) -> Health | None:
 
 def _plain(entry: Mapping[str, Any], field: str, ref_field: str, files: Mapping[str, str]) -> AnyCredential:
     metadata, odd = metadata_of(entry)
-    labels = texts_of(entry, *_LABELS)
+    labels = texts_of(entry, *LABELS)
     known = _COMMON | {field, ref_field, "expires"} | set(labels)
     extra = {name: value for name, value in entry.items() if name not in known} | odd
     expires_at = instant_of(entry.get("expires"))
@@ -177,7 +177,7 @@ def _oauth(entry: Mapping[str, Any]) -> OAuth:
     if any(_reference(token) is not None for token in (access, refresh)):
         raise InputError("its tokens are references, which OpenClaw refuses for a sign-in")
     metadata, odd = metadata_of(entry)
-    account, place = texts_of(entry, *_ACCOUNT), texts_of(entry, *_PLACE)
+    account, place = texts_of(entry, *ACCOUNT), texts_of(entry, *PLACE)
     id_token = entry["idToken"] if isinstance(entry.get("idToken"), str) else ""
     expires_at = instant_of(entry.get("expires"))
     known = (

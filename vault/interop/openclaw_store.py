@@ -13,6 +13,7 @@ doesn't read them, so they are named and not taken. Older flat maps (``auth.json
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ AGENT_DATABASE = "openclaw-agent.sqlite"
 SHARED_DATABASE = Path("state") / "openclaw.sqlite"
 AGENT_FILES = ("auth-profiles.json", "auth.json")
 OAUTH_FILE = "oauth.json"
-_STATE_FILE = "auth-state.json"
+STATE_FILE = "auth-state.json"
 _STATE_FIELDS = ("version", "order", "lastGood", "usageStats")
 
 
@@ -99,7 +100,7 @@ def read_state_folder(folder: Path, environ: Mapping[str, str], home: Path) -> S
     """The store in a state folder. Raises InputError, StorageError, TryAgain."""
     store = Store(read_config(folder, environ, home))
     shared = _shared(store, folder / SHARED_DATABASE) if kind_of(folder / SHARED_DATABASE) == "file" else None
-    folders = _agent_folders(store, folder, environ, home)
+    folders = agent_folders(store, folder, environ, home)
     main = store.main
     store.add(main, _database(folders[MAIN_AGENT] / AGENT_DATABASE))
     migrated = {*main.entries, *(shared.entries if shared else ())}
@@ -135,14 +136,36 @@ def read_one_file(store: Store, agent: AgentId, path: Path, *, sqlite: bool) -> 
 
 
 def agent_of_folder(folder: Path) -> AgentId:
-    """The agent whose folder this is, by the folder's place: ``agents/<id>/agent``; main for any other place."""
-    parts = folder.absolute().parts
-    if len(parts) > 3 and parts[-1] == "agent" and parts[-3] == "agents":
-        try:
-            return parse_agent(parts[-2])
-        except InputError:
-            return MAIN_AGENT
+    """The agent whose folder this is, by its place, or the place a link leads to: ``agents/<id>/agent``; else main."""
+    for place in (folder.absolute(), Path(os.path.realpath(folder))):
+        parts = place.parts
+        if len(parts) > 3 and parts[-1] == "agent" and parts[-3] == "agents":
+            try:
+                return parse_agent(parts[-2])
+            except InputError:
+                return MAIN_AGENT
     return MAIN_AGENT
+
+
+def is_agent_folder(folder: Path) -> bool:
+    """Whether a folder holds an agent's store."""
+    return not {AGENT_DATABASE, *AGENT_FILES}.isdisjoint(names_in(folder))
+
+
+def is_state_folder(folder: Path, environ: Mapping[str, str], home: Path) -> bool:
+    """Whether a folder, or an agent's folder that its configuration names elsewhere, holds a store."""
+    if kind_of(folder / SHARED_DATABASE) == "file" or kind_of(folder / "credentials" / OAUTH_FILE) == "file":
+        return True
+    if any(is_agent_folder(place) for place in places_in(folder)):
+        return True
+    return kind_of(folder) == "folder" and any(
+        place is not None and is_agent_folder(place) for place in read_config(folder, environ, home).agents.values()
+    )
+
+
+def places_in(folder: Path) -> list[Path]:
+    """The agents' folders below a state folder."""
+    return [folder / "agents" / name / "agent" for name in names_in(folder / "agents")]
 
 
 def _add_shared(store: Store, shared: Part | None) -> None:
@@ -154,7 +177,8 @@ def _add_shared(store: Store, shared: Part | None) -> None:
     store.add(store.main, shared, shadowed="the shared copy of a profile that main overrides")
 
 
-def _agent_folders(store: Store, folder: Path, environ: Mapping[str, str], home: Path) -> dict[AgentId, Path]:
+def agent_folders(store: Store, folder: Path, environ: Mapping[str, str], home: Path) -> dict[AgentId, Path]:
+    """Each agent's folder: main's always, another's where it is there or the configuration has the agent."""
     places = {name: folder / "agents" / name / "agent" for name in names_in(folder / "agents")}
     for name, place in store.config.agents.items():
         places[name] = place or folder / "agents" / name / "agent"
@@ -228,7 +252,7 @@ def _add_files(store: Store, agent: Agent, folder: Path, credentials: Path | Non
         others = ", ".join(shown_name(name) for name in _names_in_json(path) if name not in migrated)
         why = "OpenClaw no longer reads it and its secrets are still in plain text: delete it, or import it by itself"
         store.skipped.append(Skipped(path.name, str(path), f"{why} for {others}" if others else why))
-    state = folder / _STATE_FILE
+    state = folder / STATE_FILE
     if not migrated and kind_of(state) == "file" and kind_of(folder / AGENT_FILES[0]) == "missing":
         store.add(agent, _part(state, None, read_json(state)))
 
@@ -241,7 +265,7 @@ def _names_in_json(path: Path) -> list[str]:
 
 
 def _json_part(path: Path) -> Part:
-    beside = path.with_name(_STATE_FILE)
+    beside = path.with_name(STATE_FILE)
     own = path.name == AGENT_FILES[0] and kind_of(beside) == "file"
     part = _part(path, read_json(path), read_json(beside) if own else None)
     part.order_path = beside if own and part.order else path

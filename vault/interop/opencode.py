@@ -1,10 +1,9 @@
 """OpenCode's store: ``auth.json``, and what lies beside it.
 
-``auth.json`` maps a provider id, or the URL of a well-known server, to an entry of type ``api``, ``oauth`` or ``wellknown``.
-Times are milliseconds, ``expires: 0`` is never. OpenCode keeps one credential a provider, so each becomes the profile
-``default`` of ``main``; a well-known server's provider id is its host, and its port and path, where it has them, the name.
-Fields that are not known here stay in ``extra``. OpenCode drops entries and files it can't read in silence; here each entry
-is named and damage is an error.
+``auth.json`` maps a provider id, or the URL of a well-known server, to an entry (``opencode_entries``). OpenCode keeps one
+credential a provider, so each becomes the profile ``default`` of ``main``; a well-known server's provider id is its host, and
+its port and path, where it has them, the name. OpenCode drops entries and files it can't read in silence; here each entry is
+named and damage is an error. How it is written is in ``opencode_writing``, how it is served in ``opencode_plugin``.
 
 The ``credential`` table of ``opencode.db`` is the store of OpenCode's next version. The released one leaves it empty, so what
 it holds comes after ``auth.json``: a row that would take the name of an entry is called ``<name>-v2``.
@@ -15,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from vault.errors import InputError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, ApiKey, OAuth, WellKnown
-from vault.interop.entries import instant_of, metadata_of, ownership_of, texts_of, type_of, usable_secret
+from vault.events.credentials import AnyCredential, OAuth
+from vault.interop.entries import ownership_of, type_of
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.opencode_entries import TITLE, credential_of, profile_of
+from vault.interop.opencode_plugin import connect, disconnect, scrub
+from vault.interop.opencode_writing import CONTENT, NAME, data_folder, inject, write
 from vault.interop.sources import (
     is_sqlite,
     kind_of,
@@ -32,28 +33,12 @@ from vault.interop.sources import (
     shown_name,
 )
 from vault.interop.tools import Tool
-from vault.values import (
-    DEFAULT_NAME,
-    MAIN_AGENT,
-    ProfileId,
-    parse_provider,
-    profile_id,
-    provider_of,
-)
-
-NAME = "opencode"
-_TITLE = "OpenCode"
-_CONTENT = "OPENCODE_AUTH_CONTENT"
-_EXTRA_OF = {
-    "api": {"type", "key", "metadata"},
-    "oauth": {"type", "refresh", "access", "expires", "accountId", "enterpriseUrl", "metadata"},
-    "wellknown": {"type", "key", "token"},
-}
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, profile_id, provider_of
 
 
 def default_paths(environ: Mapping[str, str], home: Path) -> list[Path]:
     """Where OpenCode keeps credentials for this environment: ``auth.json``, then its database."""
-    folder = _data_folder(environ, home)
+    folder = data_folder(environ, home)
     named = environ.get("OPENCODE_DB", "")
     return [folder / "auth.json", folder / (named if named and named != ":memory:" else "opencode.db")]
 
@@ -66,14 +51,14 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     findings = Findings(NAME)
     source = source.absolute() if source is not None else None
     if source is None:
-        files = _store_files(_data_folder(environ, home), default_paths(environ, home)[1])
+        files = _store_files(data_folder(environ, home), default_paths(environ, home)[1])
         _note_environment(findings, environ)
     else:
         files = _files_of(source)
     if not files and not findings.skipped:
         where = source if source is not None else default_paths(environ, home)[0]
         raise NotFound(
-            f"{_TITLE} has no store at {where}", hint="name its auth.json, or the folder it is in, with --from"
+            f"{TITLE} has no store at {where}", hint="name its auth.json, or the folder it is in, with --from"
         )
     for file in files:
         findings.paths.append(str(file))
@@ -86,10 +71,6 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         else:
             _read_entries(findings, file)
     return findings
-
-
-def _data_folder(environ: Mapping[str, str], home: Path) -> Path:
-    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "opencode"
 
 
 def _files_of(source: Path) -> list[Path]:
@@ -121,68 +102,10 @@ def _read_entries(findings: Findings, file: Path) -> None:
         try:
             if not isinstance(entry, dict):
                 raise InputError("the entry is not an object")
-            profile = _profile_of(key)
-            _take(findings, file, key, profile, _credential_of(key, entry))
+            profile = profile_of(key)
+            _take(findings, file, key, profile, credential_of(key, entry))
         except InputError as error:
             _skip(findings, file, key, error.message)
-
-
-def _profile_of(key: str) -> ProfileId:
-    key = key.rstrip("/")
-    if "://" not in key:
-        return profile_id(parse_provider(key), DEFAULT_NAME)
-    try:
-        url = urlsplit(key)
-        host, port = url.hostname or "", url.port
-    except ValueError:
-        raise InputError("its URL can't be understood") from None
-    parts = ([] if url.scheme == "https" else [url.scheme]) + ([str(port)] if port else [])
-    parts += [part for part in url.path.split("/") if part]
-    return profile_id(parse_provider(host.strip("[]").replace(":", "-").strip("-.")), "-".join(parts) or DEFAULT_NAME)
-
-
-def _credential_of(key: str, entry: Mapping[str, Any]) -> AnyCredential:
-    kind = type_of(entry)
-    extra = {name: value for name, value in entry.items() if name not in _EXTRA_OF.get(kind, set())}
-    match kind:
-        case "api":
-            metadata, rest = metadata_of(entry)
-            return ApiKey(key=usable_secret(entry.get("key"), "key"), metadata=metadata, extra=extra | rest)
-        case "oauth":
-            return _oauth_of(entry, extra)
-        case "wellknown":
-            if "://" not in key:
-                raise InputError("its type is wellknown and its name is not a URL")
-            env = entry.get("key")
-            if not isinstance(env, str) or not env:
-                raise InputError("it names no environment variable")
-            return WellKnown(
-                url=key.rstrip("/"), env=env, token=usable_secret(entry.get("token"), "token"), extra=extra
-            )
-        case _:
-            raise InputError(f"its type is {kind}, and OpenCode's types are api, oauth and wellknown")
-
-
-def _oauth_of(entry: Mapping[str, Any], extra: dict[str, Any]) -> OAuth:
-    expires = entry.get("expires", 0)
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or expires < 0 or expires % 1:
-        raise InputError("its expires is not a whole number of milliseconds")
-    refresh = entry.get("refresh", "")
-    metadata, rest = metadata_of(entry)
-    account, place = texts_of(entry, "accountId"), texts_of(entry, "enterpriseUrl")
-    odd = {
-        name: entry[name] for name in ("accountId", "enterpriseUrl") if name in entry and name not in account | place
-    }
-    if expires and instant_of(expires) is None:
-        odd["expires"] = expires
-    return OAuth(
-        access=usable_secret(entry.get("access"), "access token"),
-        refresh=usable_secret(refresh, "refresh token") if refresh != "" else "",
-        expires_at=instant_of(expires),
-        account=account,
-        metadata=metadata | place,
-        extra=extra | rest | odd,
-    )
 
 
 def _read_tables(findings: Findings, file: Path) -> None:
@@ -204,7 +127,7 @@ def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _row_profile(findings: Findings, row: Mapping[str, Any]) -> ProfileId:
-    base = _profile_of(str(row.get("integration_id") or ""))
+    base = profile_of(str(row.get("integration_id") or ""))
     label = "-".join(str(row.get("label") or DEFAULT_NAME).split()).lstrip("-:") or DEFAULT_NAME
     profile = profile_id(provider_of(base), label)
     taken = {found.profile for found in findings.found}
@@ -220,7 +143,7 @@ def _row_credential(file: Path, row: Mapping[str, Any]) -> AnyCredential:
         entry = {**entry, "type": "api"}
     if type_of(entry) not in ("api", "oauth"):
         raise InputError(f"its type is {type_of(entry)}, and the table's types are key and oauth")
-    return _credential_of("", entry)
+    return credential_of("", entry)
 
 
 def _take(findings: Findings, file: Path, name: str, profile: ProfileId, credential: AnyCredential) -> None:
@@ -230,7 +153,7 @@ def _take(findings: Findings, file: Path, name: str, profile: ProfileId, credent
             what = "the same credential as" if same else "the same login as" if other.profile != profile else "a second"
             _skip(findings, file, name, f"it is {what} {other.profile}, which comes from {other.path}")
             return
-    ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
+    ownership, why = ownership_of(provider_of(profile), credential, TITLE)
     account = credential.account.get("accountId", "") if isinstance(credential, OAuth) else ""
     findings.found.append(
         Found(MAIN_AGENT, profile, credential, str(file), account=account, ownership=ownership, why=why)
@@ -253,11 +176,11 @@ def _skip_all(findings: Findings, file: Path, why: str, inside: str = "") -> Non
 
 
 def _note_environment(findings: Findings, environ: Mapping[str, str]) -> None:
-    content = environ.get(_CONTENT)
+    content = environ.get(CONTENT)
     if content is None:
         return
     try:
-        entries = parse_json(content, _CONTENT)
+        entries = parse_json(content, CONTENT)
     except InputError:
         why = "it is set but is not valid JSON, so OpenCode uses its file"
     else:
@@ -265,7 +188,7 @@ def _note_environment(findings: Findings, environ: Mapping[str, str]) -> None:
         why = (
             f"it is set, so OpenCode uses it in place of its file; it is not read here (it names {names or 'nothing'})"
         )
-    findings.skipped.append(Skipped(_CONTENT, "environment", why))
+    findings.skipped.append(Skipped(CONTENT, "environment", why))
 
 
 def _skip(findings: Findings, file: Path, name: object, why: str) -> None:
@@ -273,5 +196,16 @@ def _skip(findings: Findings, file: Path, name: object, why: str) -> None:
 
 
 TOOL = Tool(
-    name=NAME, title=_TITLE, places=default_paths, ownership="keys: vault; rotating logins: OpenCode", read=read
+    name=NAME,
+    title=TITLE,
+    places=default_paths,
+    ownership="keys: vault; rotating logins: OpenCode",
+    line="vault connect opencode",
+    helper="token",
+    read=read,
+    write=write,
+    connect=connect,
+    disconnect=disconnect,
+    inject=inject,
+    scrub=scrub,
 )

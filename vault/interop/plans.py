@@ -59,12 +59,16 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command of the tool itself, where its store is its own business. ``given`` goes to its standard input."""
+    """A command of the tool itself, where its store is its own business. ``given`` goes to its standard input.
+
+    ``changes`` is False for a trial, which leaves the tool as it is.
+    """
 
     argv: tuple[str, ...]
     what: str
     given: Secret | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    changes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""Which provider an address belongs to. A key is only ever given to its own provider's address, so a tool's setting decides."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from vault.errors import InputError
+from vault.providers import catalogue
+from vault.values import ProviderId, parse_provider
+
+HERE = ("127.0.0.1", "localhost", "::1")
+_ADDRESSES = {
+    "openai": "https://api.openai.com",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+}
+
+
+def host_of(url: str) -> str:
+    """The host of an address, or nothing."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def provider_at(url: str) -> ProviderId | None:
+    """The provider whose address this is, by its host, and its path where several share one; None for nobody's, or here."""
+    host = host_of(url)
+    if not host or host in HERE:
+        return None
+    known = [(p.id, p.api or _ADDRESSES.get(p.id, "")) for p in catalogue.providers()]
+    there = [(provider, api) for provider, api in known if host_of(api) == host]
+    if not there:
+        return None
+    path = urlsplit(url).path.rstrip("/")
+    return ProviderId(max(there, key=lambda found: _alike(urlsplit(found[1]).path.rstrip("/"), path))[0])
+
+
+def provider_named_after(url: str) -> ProviderId:
+    """The provider of an address: the catalogue's, else one that is called like its host. Raises InputError."""
+    found = provider_at(url)
+    if found is not None:
+        return found
+    host = host_of(url)
+    if not host or host in HERE:
+        raise InputError("the address it is for is no provider's")
+    return parse_provider(host)
+
+
+def _alike(ours: str, theirs: str) -> tuple[bool, int]:
+    """How well two paths agree: the longest that the other starts with."""
+    same = theirs == ours or theirs.startswith(ours + "/")
+    return same, len(ours) if same else -len(ours)

@@ -1,0 +1,257 @@
+"""Qwen Code: API keys in ``.qwen/.env`` and in ``env`` of ``settings.json``, and the sign-in of old.
+
+| where | becomes | owner |
+|---|---|---|
+| a variable of ``.env`` or of ``settings.json`` | its provider's ``default``; ``settings`` where both have one | vault |
+| ``oauth_creds.json`` | ``qwen-oauth:qwen-code`` | Qwen Code; its servers have refused it since April 2026 |
+
+Whose key ``OPENAI_API_KEY`` is, ``OPENAI_BASE_URL`` beside it says; a variable that ``modelProviders`` names belongs to the
+provider at the address there. A key goes back into the file and the variable it came from, and a new one into ``.env``; the
+process's own variables come before both, so ``exec`` wins. Comments stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vault.errors import InputError, NotFound
+from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
+from vault.interop import dotenv
+from vault.interop.commented import Commented, commented_in
+from vault.interop.documents import object_in
+from vault.interop.entries import instant_of, ownership_of, usable_secret
+from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.hosts import host_of, provider_at, provider_named_after
+from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
+from vault.interop.sources import kind_of, read_text, shown_name
+from vault.interop.styled import mode_of
+from vault.interop.tools import Orders, Tool
+from vault.providers import catalogue
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id
+
+NAME, _TITLE = "qwen", "Qwen Code"
+KEPT = "qwen_code"
+_ENV, _SETTINGS, _CREDS = ".env", "settings.json", "oauth_creds.json"
+_LOGIN = ProfileId("qwen-oauth:qwen-code")
+_BASES = {"OPENAI_API_KEY": "OPENAI_BASE_URL", "ANTHROPIC_API_KEY": "ANTHROPIC_BASE_URL"}
+_KNOWN = frozenset({"access_token", "refresh_token", "expiry_date", "id_token"})
+
+
+def places(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """The files Qwen Code may keep a credential in, for this environment."""
+    folder = _folder(None, environ, home)
+    return [folder / name for name in (_ENV, _SETTINGS, _CREDS)]
+
+
+def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Findings:
+    """What Qwen Code keeps. ``source`` is its folder, or one of the files. Raises NotFound, InputError, StorageError."""
+    folder = _folder(source, environ, home)
+    named = source is not None and source.name in (_ENV, _SETTINGS, _CREDS)
+    files = [folder / name for name in ((source.name,) if source is not None and named else (_ENV, _SETTINGS, _CREDS))]
+    files = [file for file in files if kind_of(file) == "file"]
+    if not files:
+        raise NotFound(f"{_TITLE} keeps nothing at {source or folder}", hint="name its folder with --from")
+    findings = Findings(NAME, [str(file) for file in files])
+    settings = commented_in(folder / _SETTINGS).document
+    for file in files:
+        if file.name == _CREDS:
+            _take_login(findings, file, object_in(file))
+            continue
+        values = _variables(file, settings)
+        for name, value in values.items():
+            _take(findings, file, name, value, values, settings)
+    return findings
+
+
+def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
+    """Put keys into ``.env``, or into ``settings.json`` where they came from. Raises InputError, StorageError."""
+    plan = Plan(NAME)
+    folder = _folder(target.path, target.environ, target.home)
+    env, settings = folder / _ENV, commented_in(folder / _SETTINGS)
+    text = before = "" if kind_of(env) == "missing" else read_text(env)
+    document = settings.document
+    for one in outgoing:
+        kept = one.credential.extra.get(KEPT)
+        kept = kept if isinstance(kept, dict) else {}
+        name = kept.get("variable") or _variable(one.provider, text, document)
+        why = _refusal(one, name, text, document)
+        if any(w.name == name for w in plan.written):
+            why = f"{name} is another profile's already"
+        if why:
+            plan.left_out.append(Skipped(one.profile, str(env), why))
+            continue
+        secret, there = one.credential.secret() or "", document.get("env")
+        there = there if isinstance(there, dict) else {}
+        in_settings = kept.get("file") == _SETTINGS or (name in there and not _has(text, name))
+        if in_settings:
+            document = {**document, "env": {**there, name: secret}}
+        else:
+            text = dotenv.with_value(text, name, secret)
+        plan.written.append(Written(one.agent, one.profile, name, str(settings.path if in_settings else env)))
+    if text != before:
+        plan.writes.append(Write(env, text.encode(), mode_of(env)))
+    if document != settings.document:
+        plan.writes.append(_settings(settings, document))
+    return plan
+
+
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
+    """The variables that ``settings.json`` and the providers name, which come before both files. Raises InputError."""
+    settings = commented_in(_folder(target.path, target.environ, target.home) / _SETTINGS).document
+    values: dict[str, Secret] = {}
+    used = []
+    for one in outgoing:
+        secret = one.credential.secret()
+        if not secret or isinstance(one.credential, OAuth):
+            continue
+        declared = [n for n, address in _declared(settings) if provider_at(address) == one.provider]
+        others = {n for n, address in _declared(settings) if provider_at(address) not in (one.provider, None)}
+        names = {*catalogue.env_names(one.provider), *declared} - others
+        for variable, base in _BASES.items():
+            owner = provider_at(target.environ.get(base, ""))
+            if owner is not None and (owner == one.provider or variable in names):
+                names = names | {variable} if owner == one.provider else names - {variable}
+        values |= dict.fromkeys(names, Secret(secret))
+        used.append(one.profile)
+    stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
+    return Injection(values, frozenset(stale), used=used)
+
+
+def _variables(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    if file.name == _SETTINGS:
+        found = settings.get("env")
+        return dict(found) if isinstance(found, dict) else {}
+    return {b.key: b.value for b in dotenv.bindings(read_text(file)) if b.key}
+
+
+def _take(
+    findings: Findings, path: Path, name: str, value: Any, values: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    try:
+        provider = _owner(name, values, settings)
+        if provider is None:
+            return
+        kept = {KEPT: {"file": path.name, "variable": name}}
+        found = dotenv.credential_of(value if isinstance(value, str) else None)
+        credential: AnyCredential = found
+        if isinstance(found, ApiKey):
+            credential = ApiKey(key=found.key, extra=kept)
+        elif isinstance(found, Reference):
+            credential = Reference(scheme=found.scheme, target=found.target, extra=kept)
+        same = [f for f in findings.found if f.credential.secret() and f.credential.secret() == credential.secret()]
+        if same:
+            raise InputError(f"it is the same as {same[0].profile}")
+        taken = {f.profile for f in findings.found}
+        names = [DEFAULT_NAME, "settings" if path.name == _SETTINGS else "env", name.lower(), f"{name.lower()}-2"]
+        profile = next(p for n in names if (p := profile_id(provider, n)) not in taken)
+    except InputError as error:
+        findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
+        return
+    ownership, why = ownership_of(provider, credential, _TITLE)
+    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+
+
+def _owner(name: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> ProviderId | None:
+    """The provider whose key a variable holds; None for a variable that holds none. Raises InputError."""
+    address = _address(name, values, settings)
+    if address:
+        return provider_named_after(address)
+    return next((p for p in catalogue.providers_of_variable(name) if name in catalogue.env_names(p)), None)
+
+
+def _address(name: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The address that a variable's key is sent to, where the files say it."""
+    said = [
+        values.get(_BASES.get(name, "")),
+        *(address for variable, address in _declared(settings) if variable == name),
+    ]
+    return next((address for address in said if isinstance(address, str) and address), "")
+
+
+def _declared(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(variable, address) of each model that ``modelProviders`` describes."""
+    groups = settings.get("modelProviders")
+    for models in groups.values() if isinstance(groups, dict) else ():
+        for model in models if isinstance(models, list) else ():
+            if isinstance(model, dict) and isinstance(model.get("envKey"), str):
+                address = model.get("baseUrl")
+                yield model["envKey"], address if isinstance(address, str) else ""
+
+
+def _variable(provider: ProviderId, text: str, settings: Mapping[str, Any]) -> str:
+    """The variable for a provider that has none here yet, or the one it has."""
+    env = settings.get("env")
+    for values in ({b.key: b.value for b in dotenv.bindings(text) if b.key}, env if isinstance(env, dict) else {}):
+        for name in values:
+            try:
+                if _owner(name, values, settings) == provider:
+                    return name
+            except InputError:
+                continue
+    declared = [name for name, address in _declared(settings) if provider_at(address) == provider]
+    known = catalogue.env_names(provider) if catalogue.provider(provider) is not None else ()
+    return next(iter((*declared, *known)), "")
+
+
+def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any]) -> str:
+    """Why a credential isn't written; nothing when it can be."""
+    if not isinstance(one.credential, ApiKey | Token):
+        return f"a {one.credential.kind} is nothing {_TITLE} keeps; vault exec --tool qwen -- qwen"
+    if not name:
+        return "no environment variable is known for it"
+    address = _address(name, {b.key: b.value for b in dotenv.bindings(text) if b.key}, settings)
+    if address and one.provider not in (provider_at(address), host_of(address)):
+        return f"{name} would be sent to {host_of(address) or 'another address'}, which is not {one.provider}'s"
+    return ""
+
+
+def _has(text: str, name: str) -> bool:
+    return any(b.key == name for b in dotenv.bindings(text))
+
+
+def _settings(settings: Commented, document: dict[str, Any]) -> Write:
+    return Write(settings.path, settings.bytes(document), mode_of(settings.path))
+
+
+def _take_login(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
+    try:
+        refresh, identity = document.get("refresh_token"), document.get("id_token")
+        address = document.get("resource_url")
+        credential = OAuth(
+            access=usable_secret(document.get("access_token"), "access token"),
+            refresh=usable_secret(refresh, "refresh token") if refresh else "",
+            expires_at=instant_of(document.get("expiry_date")),
+            id_token=identity if isinstance(identity, str) else "",
+            metadata={"resource_url": address} if isinstance(address, str) and address else {},
+            extra={KEPT: {n: v for n, v in document.items() if n not in _KNOWN}},
+        )
+    except InputError as error:
+        findings.skipped.append(Skipped(_CREDS, str(path), error.message))
+        return
+    why = "Qwen Code's own; its servers have refused it since April 2026, so log in to alibaba with a key instead"
+    findings.found.append(Found(MAIN_AGENT, _LOGIN, credential, str(path), ownership="external", why=why))
+
+
+def _folder(source: Path | None, environ: Mapping[str, str], home: Path) -> Path:
+    if source is None:
+        return Path(environ["QWEN_HOME"]) if environ.get("QWEN_HOME") else home / ".qwen"
+    path = source.absolute()
+    if path.name in (_ENV, _SETTINGS, _CREDS):
+        return path.parent
+    if kind_of(path) == "file":
+        raise InputError(f"{path} is none of {_TITLE}'s files", hint="name .env, settings.json or oauth_creds.json")
+    return path / ".qwen" if kind_of(path / ".qwen") == "folder" else path
+
+
+TOOL = Tool(
+    name=NAME,
+    title=_TITLE,
+    places=places,
+    ownership="keys: vault; the old sign-in: Qwen Code",
+    line="vault exec --tool qwen -- qwen",
+    read=read,
+    write=write,
+    inject=inject,
+)
