@@ -37,11 +37,19 @@ def test_a_login_is_never_given(counter: Counter, credential: OAuth | Token | Ap
     said = counter.ask("api-key", what)
     assert (said.out, said.status) == (b"", 66)
     assert said.err == (
-        "vault: anthropic:x is a login and not an API key, and would be sent as one; "
+        f"vault: what there is for {what} is a login and not an API key, and would be sent as one; "
         "log in with a key (vault login anthropic), or start the tool with vault exec --tool"
     )
-    if credential is LOGIN:
-        assert counter.issued == []
+    assert counter.issued == [], "what is withheld is no hand-out"
+
+
+def test_the_first_of_several_keys_is_given_and_no_login_is_recorded(counter: Counter) -> None:
+    counter.login("anthropic:claude-code", LOGIN)
+    counter.login("anthropic:b", "fake-key-b")
+    counter.login("anthropic:a", "fake-key-a")
+    assert counter.ask("api-key", "anthropic").out == b"fake-key-a\n"
+    assert counter.ask("api-key", "anthropic").out == b"fake-key-b\n", "least recently used first"
+    assert [i.profile for i in counter.issued] == ["anthropic:a", "anthropic:b"]
 
 
 def test_a_gateways_bearer_token_is_given(counter: Counter) -> None:

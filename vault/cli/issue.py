@@ -105,6 +105,9 @@ def exec_(
     keep_passphrase: Annotated[
         bool, typer.Option("--keep-passphrase", help="Leave VAULT_PASSPHRASE in the program's environment.")
     ] = False,
+    tool: Annotated[
+        str, typer.Option("--tool", help="The tool it is (vault tools): it gets its credentials in its own best way.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Tell an error as JSON; stdout is the program's.")] = False,  # noqa: ARG001 - main looks at it
 ) -> None:
     """Run a program with credentials in its environment. Its status and signals are its own.
@@ -115,12 +118,15 @@ def exec_(
     program = shutil.which(command[0])
     if program is None:
         raise Unavailable(f"the program {command[0]} is not there", hint="check its name and PATH")
-    found = _collect(agent, provider or [], "exec", os.path.basename(program), reason, no_input)
-    gone = found.stale | found.removed
+    if tool:
+        values, gone = _injected(tool, agent, provider or [], reason, no_input)
+    else:
+        found = _collect(agent, provider or [], "exec", os.path.basename(program), reason, no_input)
+        values, gone = found.values, frozenset(found.stale | found.removed)
     environment = {k: v for k, v in os.environ.items() if k not in gone and not k.startswith(OVERRIDE)}
     if not keep_passphrase:
         environment.pop("VAULT_PASSPHRASE", None)
-    environment |= {"VAULT_AGENT": agent_id(agent), **found.values}
+    environment |= {"VAULT_AGENT": agent_id(agent), **values}
     sys.stdout.flush()
     sys.stderr.flush()
     _become(program, command, environment)
@@ -141,6 +147,30 @@ def _become(program: str, command: Sequence[str], environment: Mapping[str, str]
         raise Unavailable(
             f"the program {command[0]} can't be run: {error.strerror}", hint="check that it is executable"
         ) from None
+
+
+def _injected(
+    tool: str, agent: str, wanted: list[str], reason: str, no_input: bool
+) -> tuple[dict[str, str], frozenset[str]]:
+    """The variables of ``--tool``, and those that must go. A secret on a descriptor waits in a pipe the program inherits."""
+    from vault.commands.injecting import inject
+    from vault.commands.naming import target
+    from vault.interop.tools import tool as named
+
+    found, name = named(tool), agent_id(agent)
+    targets = [target(text) for text in wanted]
+    with opened(name, no_input=no_input) as context:
+        done = inject(context, found, name, targets, reason=reason)
+    for skipped in done.left_out:
+        output.say(output.printable(f"{skipped.name} is left out: {skipped.why}"))
+    values = _revealed(done.injection.variables)
+    for variable, secret in done.injection.descriptors.items():
+        reader, writer = os.pipe()
+        os.write(writer, secret.reveal().encode())
+        os.close(writer)
+        os.set_inheritable(reader, True)
+        values[variable] = str(reader)
+    return values, done.injection.remove
 
 
 @dataclass(frozen=True, slots=True)

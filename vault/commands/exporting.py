@@ -16,7 +16,7 @@ import msgspec
 from vault.commands.refresh import refresh
 from vault.commands.why import STORED_ONLY, decide
 from vault.context import Context
-from vault.errors import NotFound, VaultError
+from vault.errors import IntegrityError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, OAuth
 from vault.events.types import ProfileExported, ProfileImported
 from vault.interop.entries import keeps_refresh_token
@@ -65,7 +65,7 @@ def export(
     left_out: list[Skipped] = []
     states = _chosen(context, tool, agent, what, left_out)
     outgoing = [
-        o for s in states if (o := _outgoing(context, tool, agent, s, hand_over, dry_run, left_out)) is not None
+        o for s in states if (o := outgoing_of(context, tool, agent, s, hand_over, dry_run, left_out)) is not None
     ]
     target = Target(context.environ, Path.home(), to, context.clock.now())
     with tool.lock(target):
@@ -93,20 +93,6 @@ def orders_of(context: Context, agent: AgentId, outgoing: Sequence[Outgoing]) ->
         if order is not None:
             orders[provider] = [ProfileId(p) for p in order if any(o.profile == p for o in outgoing)]
     return orders
-
-
-def outgoing_of(context: Context, agent: AgentId, providers: Sequence[ProviderId]) -> list[Outgoing]:
-    """The chosen credential of each provider, for a child that gets it in its environment: never its refresh token."""
-    found: list[Outgoing] = []
-    for provider in providers:
-        decision = decide(context, agent, provider, sources=STORED_ONLY)
-        if decision.candidate is None:
-            continue
-        state = View(context.queries, agent).find(decision.candidate.profile)
-        one = _outgoing(context, None, agent, state, False, False, [])
-        if one is not None:
-            found.append(one)
-    return found
 
 
 def _chosen(
@@ -141,7 +127,7 @@ def _chosen(
     return [s for s in states.values() if s.current is not None]
 
 
-def _outgoing(
+def outgoing_of(
     context: Context,
     tool: Tool | None,
     agent: AgentId,
@@ -150,7 +136,7 @@ def _outgoing(
     dry_run: bool,
     left_out: list[Skipped],
 ) -> Outgoing | None:
-    """A credential as it may go out, its access token with life left; None, and why in ``left_out``."""
+    """A credential as it may go out, its access token with life left; None, and why in ``left_out``. Raises IntegrityError."""
     held, profile = state.current, ProfileId(state.profile)
     if held is None:
         return None
@@ -164,6 +150,8 @@ def _outgoing(
             fresh = context.queries.profile(AgentId(state.agent), profile)
             held = fresh.current if fresh and fresh.current else held
         credential = context.store.credential(held.position)
+    except IntegrityError:
+        raise
     except VaultError as error:
         left_out.append(Skipped(profile, "", error.message))
         return None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vault.commands.issue import issue
+from vault.commands.issue import Issued, hand_out, issue, prepare
 from vault.commands.login import log_in, log_out
 from vault.commands.naming import target
+from vault.commands.why import decide
 from vault.context import Context
 from vault.events.credentials import AnyCredential, OAuth
 from vault.interop.helpers import Given, Holding
 from vault.projections.queries import View
-from vault.values import AgentId, Instant, ProfileId, parse_agent, parse_profile, provider_of
+from vault.values import AgentId, Instant, ProfileId, ProviderId, parse_agent, parse_profile, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,33 @@ class Desk:
         """Hand out for a provider or a profile. Raises what ``issue`` raises, InputError."""
         provider, profile = target(what)
         name = self._agent(agent)
-        issued = issue(self.context, name, provider, profile=profile, way=f"helper {self.helper}", program=self.tool)
-        facts = self._facts(name, issued.profile)
-        values = issued.values
-        return Given(issued.secret, issued.provider, issued.profile, issued.kind, issued.expires_at, values, facts)
+        way = f"helper {self.helper}"
+        return self._given(name, issue(self.context, name, provider, profile=profile, way=way, program=self.tool))
+
+    def give_fitting(self, what: str, fits: Callable[[str, str], bool]) -> Given | None:
+        """The first, in the order they would be tried, that ``fits`` (kind, secret); what doesn't fit isn't handed out."""
+        provider, profile = target(what)
+        way = f"helper {self.helper}"
+        tried: set[str] = set()
+        for named in [profile] if profile is not None else [None, *self._others(provider)]:
+            ready = prepare(self.context, self.agent, provider, profile=named, way=way, program=self.tool)
+            if ready.event.profile in tried:
+                continue
+            tried.add(ready.event.profile)
+            if fits(ready.kind, ready.secret.reveal()):
+                return self._given(self.agent, hand_out(self.context, [ready], way=way)[0])
+        return None
+
+    def _others(self, provider: ProviderId) -> list[ProfileId]:
+        """The stored profiles that would be tried after the chosen one."""
+        considered = decide(self.context, self.agent, provider).considered
+        return [ProfileId(c.what) for c in considered if c.code in ("next", "cooling_down")]
+
+    def _given(self, agent: AgentId, issued: Issued) -> Given:
+        facts = self._facts(agent, issued.profile)
+        return Given(
+            issued.secret, issued.provider, issued.profile, issued.kind, issued.expires_at, issued.values, facts
+        )
 
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         """Profiles the agent sees, logged in."""

@@ -67,6 +67,9 @@ class Serving(Protocol):
     def give(self, what: str, *, agent: str = "") -> Given:
         """Hand out for a provider or a profile, with enough life left for a tool."""
 
+    def give_fitting(self, what: str, fits: Callable[[str, str], bool]) -> Given | None:
+        """The first, in the order they would be tried, that ``fits`` (kind, secret); what doesn't fit isn't handed out."""
+
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         """Profiles the agent sees; nothing is handed out."""
 
