@@ -35,7 +35,8 @@ def commands() -> str:
         NOTE,
         "Every command and what it takes, as `--help` prints it. `-h` and `--help` work everywhere; options come after the",
         "subcommand. Data goes to stdout, talk to stderr. See [JSON](json.md) for `--json`, [exit statuses](exit-statuses.md)",
-        "and [environment variables](environment.md).",
+        "and [environment variables](environment.md). `git-credential-vault` and `docker-credential-vault`, installed beside",
+        "`vault`, are `vault helper git` and `vault helper docker` under the names by which those programs call them.",
         "",
     ]
     sections: dict[str, list[tuple[str, str]]] = {}
@@ -127,8 +128,9 @@ def exit_statuses() -> str:
         *(f"| {status} | {_cell(meaning)} |" for status, meaning in EXIT_STATUSES),
         "",
         "`vault exec` ends with the status of the program it became, whatever that is; its own failures before the program",
-        "runs use the table. `vault rebuild` and `vault doctor` end with 1 when they found something. Which error has which",
-        "status is in [errors](errors.md).",
+        "runs use the table. `vault rebuild` and `vault doctor` end with 1 when they found something, `vault probe` when a",
+        "credential was refused, `vault sync` when a store could not be read or written. A helper that fails ends with the",
+        "status its protocol wants. Which error has which status is in [errors](errors.md).",
         "",
     ]
     return "\n".join(lines)
@@ -219,6 +221,7 @@ def _type(annotation: Any) -> str:
 def python_api() -> str:
     """The public Python API, from signatures and docstrings."""
     from vault import api
+    from vault.adapters import http_auth
     from vault.events.codec import Actor
     from vault.events.credentials import CredentialFacts
     from vault.events.types import Health
@@ -238,9 +241,9 @@ def python_api() -> str:
         "# Python API",
         "",
         NOTE,
-        "`from vault import open_vault` is the way in; `vault` also has `Vault`, `VaultError` and `__version__`, and the",
-        "package is typed. [Use it from Python](../how-to/use-from-python.md) shows it at work; [errors](errors.md) lists what",
-        "it raises. Everything else is internal and may change.",
+        "`from vault import open_vault` is the way in; `vault` also has `auth`, `Vault`, `VaultError` and `__version__`, and",
+        "the package is typed. [Use it from Python](../how-to/use-from-python.md) shows it at work; [errors](errors.md) lists",
+        "what it raises. Everything else is internal and may change.",
         "",
         *_function("open_vault", api.open_vault, 2),
         "## Vault",
@@ -253,6 +256,7 @@ def python_api() -> str:
     for name, method in vars(api.Vault).items():
         if inspect.isfunction(method) and not name.startswith("_"):
             lines += _function(name, method, 3)
+    lines += _function("auth", http_auth.auth, 2)
     lines += ["## Secret", "", "`vault.values.Secret`", "", _doc(Secret), "", *_function("reveal", Secret.reveal, 3)]
     lines += ["## What the methods return", ""]
     for cls in (*results, Held, ProfileState, CredentialFacts, Health, Actor):

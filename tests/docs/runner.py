@@ -5,7 +5,7 @@ program; ``<!-- run`` … ``-->`` holds commands that a reader doesn't see, for 
 ``new_vault`` there puts a vault with a key file into the home. The blocks of a page run in order in one bash, so ``cd`` and
 ``export`` last, in a home of its own. Every command must end with status 0, unless the next one is ``echo $?``, which shows
 another. What was printed is compared with the page after everything that changes from run to run (times, fingerprints, the
-home folder …) was replaced; a line ``…`` in a page stands for any lines.
+home folder, where ``vault`` is installed …) was replaced; a line ``…`` in a page stands for any lines.
 
     python -m tests.docs.runner            run every page, show where it differs
     python -m tests.docs.runner --write    put what was printed into the pages
@@ -31,7 +31,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 ANY = "…"
 STATUS = "echo $?"
-WHO, HOME = "ana@laptop (bash)", "/home/ana"
+WHO, HOME, PROGRAMS = "ana@laptop (bash)", "/home/ana", "/usr/local/bin"
 
 _making = threading.Lock()
 _CHANGING = [
@@ -120,8 +120,16 @@ def run(steps: list[Step], home: Path, environ: Mapping[str, str] = os.environ) 
     parts = done.stdout.split(mark)
     for number, step in enumerate(steps):
         if 2 * number + 1 < len(parts):
-            step.output = parts[2 * number].replace(str(home), HOME).splitlines()
+            step.output = _elsewhere(parts[2 * number], home).splitlines()
             step.status = int(parts[2 * number + 1])
+
+
+def _elsewhere(text: str, home: Path) -> str:
+    """A text with the reader's folders in place of this machine's."""
+    programs = Path(sys.executable).parent
+    for here, there in ((home, HOME), (programs, PROGRAMS), (programs.resolve(), PROGRAMS)):
+        text = text.replace(str(here), there)
+    return text
 
 
 def _environment(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -126,7 +126,8 @@ def _commands(text: str) -> Iterator[list[str]]:
 
 
 def test_no_page_names_a_variable_that_the_code_does_not_read() -> None:
-    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "vault").rglob("*.py"))
+    folders = (ROOT / "vault", ROOT / "tests" / "interop")
+    source = "\n".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
     for page in PAGES:
         names = set(re.findall(r"\bVAULT_[A-Z_]+[A-Z]\b", page.read_text("utf-8")))
         assert {name for name in names if name not in source} == set(), _shown(page)
@@ -136,3 +137,60 @@ def test_no_page_names_the_machine_it_was_written_on() -> None:
     for page in PAGES:
         text = page.read_text("utf-8")
         assert not re.findall(r"/(?:work|root|tmp)/|root@", text), _shown(page)
+
+
+def test_the_tools_page_has_every_tool_with_what_it_can_do() -> None:
+    from vault.interop.helpers import MODULES
+    from vault.interop.tools import tools
+
+    page = (ROOT / "docs" / "tools.md").read_text("utf-8")
+    rows = {
+        row[0]: row[1:] for row in re.findall(r"^\| `([\w-]+)` \|(.*?)\|(.*?)\|(.*?)\|(.*?)\|.*\|$", page, re.MULTILINE)
+    }
+    for tool in tools():
+        _, reads, writes, served = (cell.strip() for cell in rows[tool.name])
+        ways = [way for way, can in (("connect", tool.connect), ("exec", tool.inject), ("helper", tool.helper)) if can]
+        assert (reads, writes, served) == (
+            "yes" if tool.read else "",
+            "yes" if tool.write else "",
+            ", ".join(ways),
+        ), tool.name
+    assert set(rows) - {tool.name for tool in tools()} == set()
+    protocols = page.partition("| protocol |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", protocols, re.MULTILINE)) == set(MODULES)
+
+
+def test_the_settings_that_pages_show_are_settings() -> None:
+    from vault.settings import ProviderSettings, parse_settings
+
+    shown = [body for page in PAGES for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == "toml"]
+    assert shown
+    for body in shown:
+        parse_settings(body, Path("config.toml"))
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text("utf-8")
+    table = page.partition("| key of `[providers.ID]` |")[2].partition("\n\n")[0]
+    keys = {key for row in re.findall(r"^\| (`[^|]*`) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    assert keys == set(ProviderSettings.__dataclass_fields__)
+
+
+def test_the_environment_page_has_every_variable_that_the_code_reads() -> None:
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text("utf-8")
+    listed = {
+        name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE) for name in re.findall(r"\bVAULT_\w+", row)
+    }
+    assert _variables() == listed
+
+
+def _variables() -> set[str]:
+    """The VAULT_* variables that the code names: whole, as a setting's name, or as a cloud's prefix and a name."""
+    from vault.providers.cloud import OVERRIDDEN
+
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "vault").rglob("*.py"))
+    return set(re.findall(r"\bVAULT_[A-Z_]*[A-Z]\b", source)) - {"VAULT_AWS"} | set(OVERRIDDEN)
+
+
+def test_the_providers_page_counts_the_catalogue() -> None:
+    from vault.providers.catalogue import providers
+
+    page = (ROOT / "docs" / "providers.md").read_text("utf-8")
+    assert f"knows {len(providers())} providers" in page

@@ -130,6 +130,9 @@ def test_a_sign_in_of_the_vaults_goes_to_the_editors(tmp_path: Path) -> None:
     assert key == f"github.com:{entry['githubAppId']}"
     assert entry["oauth_token"] == "fake-ghu-9"
     assert plan.written[0].whole
+    plan = copilot.write([one("github-copilot:default", login, whole=False)], {}, target(tmp_path))
+    assert plan.empty
+    assert "stays here" in plan.left_out[0].why
 
 
 @pytest.mark.parametrize(
@@ -151,8 +154,10 @@ def test_a_child_gets_the_github_token_not_the_short_one(tmp_path: Path) -> None
     injection = copilot.inject([one("github-copilot:default", login)], target(tmp_path))
     assert {n: v.reveal() for n, v in injection.variables.items()} == {"COPILOT_GITHUB_TOKEN": "fake-ghu-9"}
     assert {"GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ASKPASS"} <= injection.remove
-    held_back = copilot.inject([one("github-copilot:default", login, whole=False)], target(tmp_path))
-    assert held_back.variables == {}
+    alone = copilot.inject([one("github-copilot:default", login, whole=False)], target(tmp_path))
+    assert alone.variables == injection.variables
+    short = copilot.inject([one("github-copilot:default", OAuth(access="tid=fake;exp=1"))], target(tmp_path))
+    assert short.variables == {}
 
 
 @pytest.mark.parametrize(

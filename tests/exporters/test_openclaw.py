@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.exporters.claw import agent_folder, order, out, target, whys
 from tests.exporters.round_trip import SECRETS, at, done, kept, unknown
-from tests.importers.stores import by_profile, snapshot, write_agent_database, write_json, write_shared_database
-from vault.errors import InputError, TryAgain
-from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Reference, Token, WellKnown
-from vault.interop import openclaw, openclaw_documents
-from vault.interop.openclaw_documents import locked
+from tests.importers.stores import by_profile, snapshot, write_json
+from vault.errors import InputError
+from vault.events.credentials import ApiKey, Cloud, OAuth, Reference, Token, WellKnown
+from vault.interop import openclaw
 from vault.interop.openclaw_export import write
-from vault.interop.plans import Outgoing, Plan, Target
-from vault.values import HOUR, AgentId, ProfileId, ProviderId
+from vault.interop.plans import Outgoing, Plan
 
-NOW = 1_767_225_600_000_000
 LATER_MS = 1_795_400_000_000
 KEY = {"type": "api_key", "provider": "lab", "key": "fake-key-lab"}
 LOGIN = {
@@ -39,35 +33,8 @@ FENCE = "openclaw-oauth-refresh-fence:v1:" + "a" * 32
 REF = {"source": "exec", "provider": "vault", "id": "lab/work"}
 
 
-def folder(state: Path, agent: str = "main") -> Path:
-    return state / "agents" / agent / "agent"
-
-
-def target(state: Path) -> Target:
-    return Target({}, state.parent, state, NOW)
-
-
-def out(profile: str, credential: AnyCredential | str, agent: str = "main", *, whole: bool = True) -> Outgoing:
-    one = ApiKey(key=credential) if isinstance(credential, str) else credential
-    return Outgoing(AgentId(agent), ProfileId(profile), one, whole=whole)
-
-
-def order(*profiles: str) -> dict[ProviderId, list[ProfileId]]:
-    return {ProviderId(profiles[0].partition(":")[0]): [ProfileId(profile) for profile in profiles]}
-
-
-def whys(plan: Plan) -> dict[str, str]:
-    return {one.name: one.why for one in plan.left_out}
-
-
 def names(plan: Plan) -> dict[str, str]:
     return {one.profile: one.name for one in plan.written}
-
-
-def typed(plan: Plan) -> list[tuple[str, ...]]:
-    """The commands of a plan, without what is the same in all."""
-    assert all(run.argv[:3] == ("openclaw", "models", "auth") for run in plan.runs)
-    return [run.argv[3:] for run in plan.runs]
 
 
 @pytest.fixture
@@ -78,18 +45,10 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture
 def json_state(state: Path) -> Path:
     """A store of the JSON kind with one profile."""
-    write_json(folder(state) / "auth-profiles.json", {"version": 1, "profiles": {"lab:work": KEY}, "novelty": [1]})
-    write_json(folder(state) / "auth-state.json", {"version": 1, "lastGood": {"lab": "lab:work"}})
-    return state
-
-
-@pytest.fixture
-def database(state: Path) -> Path:
-    """A store of the database kind: two profiles that all agents share, one of the agent helper."""
-    shared = {"lab:work": KEY, "together:main": {"type": "api_key", "provider": "together", "key": "fake-key-together"}}
-    write_shared_database(state / "state" / "openclaw.sqlite", {"version": 1, "profiles": shared})
-    mine = {"version": 1, "profiles": {"lab:own": {**KEY, "key": "fake-key-own"}}}
-    write_agent_database(folder(state, "helper") / "openclaw-agent.sqlite", mine)
+    write_json(
+        agent_folder(state) / "auth-profiles.json", {"version": 1, "profiles": {"lab:work": KEY}, "novelty": [1]}
+    )
+    write_json(agent_folder(state) / "auth-state.json", {"version": 1, "lastGood": {"lab": "lab:work"}})
     return state
 
 
@@ -110,7 +69,7 @@ def test_json_gets_entries_in_its_types_and_the_order(json_state: Path) -> None:
         ),
     ]
     plan = done(write(outgoing, order("lab:home", "lab:work"), target(json_state)))
-    stored = at(folder(json_state) / "auth-profiles.json")
+    stored = at(agent_folder(json_state) / "auth-profiles.json")
     assert stored == {
         "version": 1,
         "profiles": {
@@ -133,12 +92,12 @@ def test_json_gets_entries_in_its_types_and_the_order(json_state: Path) -> None:
         },
         "novelty": [1],
     }
-    assert at(folder(json_state) / "auth-state.json") == {
+    assert at(agent_folder(json_state) / "auth-state.json") == {
         "version": 1,
         "lastGood": {"lab": "lab:work"},
         "order": {"lab": ["lab:home", "lab:work"]},
     }
-    assert {path.stat().st_mode & 0o777 for path in folder(json_state).iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in agent_folder(json_state).iterdir()} == {0o600}
     assert [one.whole for one in plan.written] == [False, False, False, True]
     assert {one.path for one in plan.written} == {str(json_state)}
     assert "doctor" in plan.notes[0]
@@ -148,27 +107,27 @@ def test_json_gets_entries_in_its_types_and_the_order(json_state: Path) -> None:
 
 
 def test_the_oldest_store_keeps_its_order_in_its_one_file(state: Path) -> None:
-    path = folder(state) / "auth-profiles.json"
+    path = agent_folder(state) / "auth-profiles.json"
     write_json(path, {"version": 1, "profiles": {"lab:work": KEY}, "order": {"lab": ["lab:work"], "xai": ["xai:a"]}})
     done(write([out("lab:home", "fake-key-home")], order("lab:home", "lab:work"), target(state)))
     assert at(path)["order"] == {"lab": ["lab:home", "lab:work"], "xai": ["xai:a"]}
-    assert [entry.name for entry in folder(state).iterdir()] == ["auth-profiles.json"]
+    assert [entry.name for entry in agent_folder(state).iterdir()] == ["auth-profiles.json"]
 
 
 def test_what_is_written_joins_a_list_that_excludes_it(json_state: Path) -> None:
-    write_json(folder(json_state) / "auth-state.json", {"version": 1, "order": {"lab": ["lab:work"]}})
+    write_json(agent_folder(json_state) / "auth-state.json", {"version": 1, "order": {"lab": ["lab:work"]}})
     done(write([out("lab:home", "fake-key-home")], {}, target(json_state)))
-    assert at(folder(json_state) / "auth-state.json")["order"] == {"lab": ["lab:work", "lab:home"]}
-    write_json(folder(json_state) / "auth-state.json", {"version": 1})
+    assert at(agent_folder(json_state) / "auth-state.json")["order"] == {"lab": ["lab:work", "lab:home"]}
+    write_json(agent_folder(json_state) / "auth-state.json", {"version": 1})
     write_json(
         json_state / "openclaw.json", {"auth": {"profiles": {"lab:work": {"provider": "lab", "mode": "api_key"}}}}
     )
     done(write([out("lab:third", "fake-key-third")], {}, target(json_state)))
-    assert at(folder(json_state) / "auth-state.json")["order"] == {"lab": ["lab:work", "lab:third"]}
+    assert at(agent_folder(json_state) / "auth-state.json")["order"] == {"lab": ["lab:work", "lab:third"]}
 
 
 def test_what_an_entry_has_besides_its_secret_stays(json_state: Path) -> None:
-    path = folder(json_state) / "auth-profiles.json"
+    path = agent_folder(json_state) / "auth-profiles.json"
     old = KEY | {"copyToAgents": False, "email": "me@example.com", "novelty": 1}
     write_json(path, {"version": 1, "profiles": {"lab:work": old, "broken": 7, "x:y": {"type": "passkey"}}})
     done(write([out("lab:work", Token(token="fake-token"))], {}, target(json_state)))
@@ -194,7 +153,7 @@ def test_one_file_may_be_named(tmp_path: Path) -> None:
 
 
 def test_a_link_keeps_pointing_where_it_did(json_state: Path, tmp_path: Path) -> None:
-    path = folder(json_state) / "auth-profiles.json"
+    path = agent_folder(json_state) / "auth-profiles.json"
     path.rename(tmp_path / "real.json")
     path.symlink_to(Path("../../../../real.json"))
     done(write([out("lab:work", "fake-key-new")], {}, target(json_state)))
@@ -206,7 +165,7 @@ def test_a_link_keeps_pointing_where_it_did(json_state: Path, tmp_path: Path) ->
     "content", ["", "{", '{"profiles": []}', '{"profiles": {"lab:work"', "[]", '{"lab": {"key": "k"}}']
 )
 def test_a_damaged_store_is_one_sentence_and_stays(content: str, json_state: Path) -> None:
-    path = folder(json_state) / "auth-profiles.json"
+    path = agent_folder(json_state) / "auth-profiles.json"
     path.write_text(content)
     before = snapshot(json_state)
     with pytest.raises(InputError) as caught:
@@ -218,12 +177,12 @@ def test_a_damaged_store_is_one_sentence_and_stays(content: str, json_state: Pat
 
 def test_what_has_no_place_says_what_to_do(json_state: Path) -> None:
     rotating = OAuth(access="fake-access", refresh="fake-refresh", expires_at=LATER_MS * 1000)
-    stored = at(folder(json_state) / "auth-profiles.json")
+    stored = at(agent_folder(json_state) / "auth-profiles.json")
     stored["profiles"] |= {
         "openai:busy": LOGIN | {"access": f"{FENCE}:access:{'b' * 64}", "refresh": f"{FENCE}:refresh:{'c' * 64}"},
         "xai:asks": {"type": "api_key", "provider": "xai", "keyRef": REF},
     }
-    write_json(folder(json_state) / "auth-profiles.json", stored)
+    write_json(agent_folder(json_state) / "auth-profiles.json", stored)
     config = {"auth": {"profiles": {"groq:a": {"provider": "groq", "mode": "token"}}}}
     write_json(json_state / "openclaw.json", config)
     plan = write(
@@ -257,159 +216,11 @@ def test_what_has_no_place_says_what_to_do(json_state: Path) -> None:
 
 def test_a_variable_is_written_as_a_reference(json_state: Path) -> None:
     done(write([out("lab:env", Reference(scheme="env", target="LAB_KEY"))], {}, target(json_state)))
-    assert at(folder(json_state) / "auth-profiles.json")["profiles"]["lab:env"] == {
+    assert at(agent_folder(json_state) / "auth-profiles.json")["profiles"]["lab:env"] == {
         "type": "api_key",
         "provider": "lab",
         "keyRef": {"source": "env", "provider": "default", "id": "LAB_KEY"},
     }
-
-
-def test_a_database_is_written_by_openclaws_own_commands(database: Path) -> None:
-    setup_token = "sk-ant-oat01-" + "f" * 80
-    outgoing = [
-        out("lab:work", "fake-key-lab"),
-        out("lab:home", "fake-key-home"),
-        out("togetherai:main", "fake-key-new"),
-        out("xai:manual", Token(token="fake-token", expires_at=NOW + HOUR)),
-        out("anthropic:max", Token(token=setup_token)),
-    ]
-    before = snapshot(database)
-    plan = write(outgoing, order("lab:home", "lab:work"), target(database))
-    assert snapshot(database) == before
-    assert not plan.writes
-    assert typed(plan) == [
-        ("paste-api-key", "--provider", "lab", "--profile-id", "lab:home", "--agent", "main"),
-        ("paste-api-key", "--provider", "together", "--profile-id", "together:main", "--agent", "main"),
-        ("paste-token", "--provider", "xai", "--profile-id", "xai:manual", "--agent", "main", "--expires-in", "3600s"),
-        ("paste-token", "--provider", "anthropic", "--profile-id", "anthropic:max", "--agent", "main"),
-        ("order", "set", "--provider", "lab", "--agent", "main", "lab:home", "lab:work"),
-    ]
-    assert [run.given and run.given.reveal() for run in plan.runs] == [
-        "fake-key-home",
-        "fake-key-new",
-        "fake-token",
-        setup_token,
-        None,
-    ]
-    assert {run.environ["OPENCLAW_STATE_DIR"] for run in plan.runs} == {str(database)}
-    assert not any("fake-" in word for run in plan.runs for word in (*run.argv, run.what, repr(run)))
-    assert len(plan.written) == len(outgoing), "what is there already counts as written"
-
-
-def test_what_commands_cannot_be_given_is_left_out(database: Path) -> None:
-    plan = write(
-        [
-            out("openai:me", OAuth(access="fake-access", refresh="fake-refresh", expires_at=NOW + HOUR)),
-            out("anthropic:work", Token(token="fake-token")),
-            out("xai:ended", Token(token="fake-token", expires_at=NOW)),
-            out("lab:env", Reference(scheme="env", target="LAB_KEY")),
-        ],
-        {},
-        target(database),
-    )
-    assert plan.empty
-    why = whys(plan)
-    assert "vault connect openclaw" in why["openai:me"]
-    assert "setup-token" in why["anthropic:work"]
-    assert "ended" in why["xai:ended"]
-    assert "vault connect openclaw" in why["lab:env"]
-
-
-def test_an_agent_has_what_it_inherits(database: Path) -> None:
-    outgoing = [
-        out("lab:work", "fake-key-lab", "helper"),
-        out("lab:own", "fake-key-own", "helper"),
-        out("lab:new", "fake-key-new", "helper"),
-    ]
-    plan = write(outgoing, order("lab:new", "lab:work"), target(database))
-    assert typed(plan) == [
-        ("paste-api-key", "--provider", "lab", "--profile-id", "lab:new", "--agent", "helper"),
-        ("order", "set", "--provider", "lab", "--agent", "helper", "lab:new", "lab:work"),
-    ]
-
-
-def test_an_order_alone_is_an_export_too(database: Path) -> None:
-    state = {"version": 1, "order": {"lab": ["lab:work"]}}
-    profiles = {"lab:work": KEY, "lab:home": {"type": "api_key", "provider": "lab", "keyRef": REF | {"id": "lab/home"}}}
-    write_agent_database(folder(database) / "openclaw-agent.sqlite", {"version": 1, "profiles": profiles}, state)
-    outgoing = [out("lab:work", "fake-key-lab"), out("lab:home", "fake-key-home")]
-    plan = write(outgoing, order("lab:home", "lab:work"), target(database))
-    assert typed(plan) == [("order", "set", "--provider", "lab", "--agent", "main", "lab:home", "lab:work")]
-    assert "reference" in whys(plan)["lab:home"]
-    assert write(outgoing, order("lab:work"), target(database)).empty
-
-
-def test_a_token_whose_end_openclaw_counted_anew_is_the_same(database: Path) -> None:
-    there = {"type": "token", "provider": "xai", "token": "fake-token", "expires": (NOW + HOUR) // 1000 + 4_321}
-    write_agent_database(folder(database) / "openclaw-agent.sqlite", {"version": 1, "profiles": {"xai:manual": there}})
-    same = out("xai:manual", Token(token="fake-token", expires_at=NOW + HOUR))
-    assert write([same], {}, target(database)).empty
-    assert not write([out("xai:manual", Token(token="fake-token"))], {}, target(database)).empty
-
-
-def test_a_database_that_is_named_itself_is_not_written(database: Path) -> None:
-    with pytest.raises(InputError):
-        write([out("lab:a", "fake-key")], {}, target(database / "state" / "openclaw.sqlite"))
-
-
-def test_nothing_there_yet_is_for_openclaws_commands(tmp_path: Path) -> None:
-    plan = write([out("groq:default", "fake-key")], {}, Target({}, tmp_path, None, NOW))
-    assert [run.argv[3] for run in plan.runs] == ["paste-api-key"]
-    assert plan.runs[0].environ == {}
-
-
-def test_openclaws_lock_is_held_and_waited_for(json_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = folder(json_state) / "auth-profiles.json.lock"
-    with locked(target(json_state)):
-        assert json.loads(lock.read_text())["pid"] == os.getpid()
-    assert not lock.exists()
-    write_json(lock, {"pid": os.getpid(), "createdAt": "2026-01-01T00:00:00.000Z"})
-    waiting = threading.Event()
-    monkeypatch.setattr(time, "sleep", lambda _: (waiting.set(), threading.Event().wait(0.01)))
-    entered = threading.Event()
-
-    def export() -> None:
-        with locked(target(json_state)):
-            entered.set()
-
-    thread = threading.Thread(target=export)
-    thread.start()
-    assert waiting.wait(30)
-    assert not entered.is_set()
-    lock.unlink()
-    assert entered.wait(30)
-    thread.join()
-
-
-def test_a_lock_that_stays_is_try_again(json_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openclaw_documents, "LOCK_SECONDS", 0.0)
-    lock = folder(json_state) / "auth-profiles.json.lock"
-    lock.mkdir()
-    with pytest.raises(TryAgain), locked(target(json_state)):
-        pass
-    assert lock.is_dir()
-
-
-@pytest.mark.parametrize("kind", ["dead", "old file", "old folder"])
-def test_a_lock_that_nobody_holds_is_taken(kind: str, json_state: Path) -> None:
-    lock = folder(json_state) / "auth-profiles.json.lock"
-    if kind == "old folder":
-        lock.mkdir()
-    else:
-        pid = os.posix_spawn("/bin/true", ["true"], {})
-        os.waitpid(pid, 0)
-        write_json(lock, {"pid": pid if kind == "dead" else os.getpid()})
-    if kind != "dead":
-        os.utime(lock, (0, 0))
-    with locked(target(json_state)):
-        assert lock.is_file()
-    assert not lock.exists()
-
-
-def test_a_database_has_no_lock_of_ours(database: Path) -> None:
-    before = snapshot(database)
-    with locked(target(database)):
-        assert snapshot(database) == before
 
 
 IDS = st.sampled_from(["lab", "groq", "xai", "deepseek"])

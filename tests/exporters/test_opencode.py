@@ -295,11 +295,13 @@ def test_connect_takes_any_name_of_a_provider(target: Target) -> None:
 def test_a_chatgpt_login_gets_a_login_as_placeholder(target: Target) -> None:
     plan = connect(link("openai", openai="oauth"), target)
     assert table(plan)["openai"]["login"] is True
+    assert table(plan)["openai"]["ask"][2] == "token"
     assert written(plan)["openai"]["type"] == "oauth"
     carry_out(plan)
     assert table(connect(link("openai"), target))["openai"]["login"] is True, "nothing said: as it is"
     changed = connect(link("openai", openai="api_key"), target)
     assert written(changed)["openai"] == {"type": "api", "key": "vault:openai"}
+    assert table(changed)["openai"]["ask"][2] == "api-key", "a sign-in that stands before the key is passed over"
 
 
 def test_connecting_again_adds_and_asks_with_the_agent_of_now(target: Target) -> None:

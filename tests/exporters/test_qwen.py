@@ -124,7 +124,7 @@ def test_a_key_goes_where_it_is_read(tmp_path: Path) -> None:
         ("openai:default", ApiKey(key="fake"), "sent to dashscope-intl.aliyuncs.com"),
         ("openai:default", OAuth(access="fake", refresh="fake"), "exec --tool qwen"),
         ("openai:default", Reference(scheme="env", target="X"), "reference"),
-        ("llm.example.com:default", ApiKey(key="fake"), "no environment variable"),
+        ("llm.example.com:default", ApiKey(key="fake"), "no variable of Qwen Code's"),
     ],
 )
 def test_what_it_can_not_use_is_left_out(tmp_path: Path, profile: str, credential: AnyCredential, why: str) -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import Result
 from tests.importers.stores import write_json
 from tests.interop.gemini_tool import gemini
 from tests.interop.recorder import Recorder
 from tests.interop.tools import Installer
 from tests.interop.vaulted import Vaulted
-from vault.events.credentials import ApiKey, OAuth
+from vault.events.credentials import OAuth
 from vault.interop import gemini as interop
-from vault.interop.plans import Outgoing, Target
-from vault.values import MAIN_AGENT, ProfileId
 
 pytestmark = pytest.mark.interop
 
@@ -40,11 +39,16 @@ def secrets_in(recorder: Recorder) -> set[str]:
     return {value for r in recorder.requests for value in r.credentials.values()}
 
 
+def ask(vault: Vaulted) -> Result:
+    """Ask in print mode, started by ``vault exec``."""
+    return vault("exec", "--tool", "gemini", "--", vault.tool.command, *ASK)
+
+
 def test_a_childs_request_carries_the_logins_token(vault: Vaulted, recorder: Recorder) -> None:
     vault.tool.environ |= {"GEMINI_API_KEY": "fake-key-of-the-shell", "GOOGLE_API_KEY": "fake-key-of-the-shell"}
-    login = OAuth(access="fake-access-google-1", refresh="fake-refresh-google-1")
-    one = Outgoing(MAIN_AGENT, ProfileId("google:gemini-cli"), login)
-    told = vault.child(*ASK, injected=interop.inject([one], Target({}, Path("/nowhere"))))
+    login = {"type": "oauth", "access": "fake-access-google-1", "refresh": "fake-refresh-google-1", "expires": NEVER}
+    vault("import", "opencode", "--from", write_json(vault.tool.home / "other" / "auth.json", {"google": login}))
+    told = ask(vault)
     assert recorder.model_requests, told
     assert secrets_in(recorder) == {"fake-access-google-1"}
     assert {r.headers["authorization"] for r in recorder.model_requests} == {"Bearer fake-access-google-1"}
@@ -54,11 +58,12 @@ def test_a_childs_request_carries_the_logins_token(vault: Vaulted, recorder: Rec
 def test_a_childs_request_carries_the_key(vault: Vaulted, recorder: Recorder) -> None:
     select(vault, "gemini-api-key", recorder)
     vault.tool.environ |= {"GEMINI_API_KEY": "fake-key-of-the-shell", "GOOGLE_API_KEY": "fake-key-of-the-shell"}
-    one = Outgoing(MAIN_AGENT, ProfileId("google:default"), ApiKey(key="fake-key-google-1"))
-    told = vault.child(*ASK, injected=interop.inject([one], Target({}, Path("/nowhere"))))
+    vault.login("google", "fake-key-google-1")
+    told = ask(vault)
     assert recorder.model_requests, told
     assert secrets_in(recorder) == {"fake-key-google-1"}
     assert {r.headers["x-goog-api-key"] for r in recorder.model_requests} == {"fake-key-google-1"}
+    assert vault.issued() == [("google:default", "gemini")]
 
 
 def test_an_exported_key_is_used(vault: Vaulted, recorder: Recorder) -> None:

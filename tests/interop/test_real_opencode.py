@@ -19,9 +19,8 @@ import pytest
 from tests.interop.recorder import Recorder
 from tests.interop.tools import Installer, Tool, run
 from vault.interop.opencode_plugin import connect, plugin_text
-from vault.interop.opencode_writing import CONTENT, inject
-from vault.interop.plans import Link, Outgoing, Target
-from vault.values import MAIN_AGENT, ProfileId
+from vault.interop.plans import Link, Target
+from vault.values import MAIN_AGENT
 
 pytestmark = pytest.mark.interop
 
@@ -63,11 +62,12 @@ class World:
         lines = ANSI.sub("", self.tool("auth", "list")).splitlines()
         return {name: kind for name, _, kind in (line[1:].strip().rpartition(" ") for line in lines if line[:1] == "●")}
 
-    def ask(self, model: str, **environ: str) -> tuple[int, str]:
-        """One ``opencode run``; its status and all it said."""
+    def ask(self, model: str, *through: str) -> tuple[int, str]:
+        """One ``opencode run``, maybe through ``vault exec``; its status and all it said."""
+        before = [str(VAULT), *through] if through else []
         done = subprocess.run(
-            [str(self.tool.command), "run", "-m", model, "say hi"],
-            env=self.tool.environ | environ,
+            [*before, str(self.tool.command), "run", "-m", model, "say hi"],
+            env=self.tool.environ,
             cwd=self.tool.home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -163,17 +163,24 @@ def test_an_imported_login_goes_back_as_it_was(world: World, tmp_path: Path) -> 
     assert json.loads(world.auth.read_text()) == entries
 
 
-def test_a_run_carries_what_was_injected_and_nothing_is_on_disk(world: World) -> None:
-    from vault.events.credentials import ApiKey
-
-    target = Target(world.tool.environ, world.tool.home)
-    given = inject([Outgoing(MAIN_AGENT, ProfileId("lab:work"), ApiKey(key="fake-key-lab-injected"))], target)
-    environ = {name: secret.reveal() for name, secret in given.variables.items()}
-    assert set(environ) == {CONTENT}
-    status, said = world.ask(LAB, **environ)
-    assert status == 0, said
-    assert set(world.server.sent()) == {"fake-key-lab-injected"}
+def test_a_run_carries_what_exec_injects_and_nothing_is_on_disk(world: World) -> None:
+    world.log_in(lab="fake-key-lab-injected", openai="fake-key-openai-injected")
+    world.tool.environ["OPENAI_API_KEY"] = "fake-key-openai-of-the-environment"
+    given = ("exec", "--tool", "opencode", "--", world.tool.command)
+    said = run([VAULT, *given, "auth", "list"], world.tool.environ)
+    assert "2 credentials" in ANSI.sub("", said)
+    assert "OPENAI_API_KEY" not in said
+    for model, key in ((LAB, "fake-key-lab-injected"), (MODELS["openai"], "fake-key-openai-injected")):
+        world.server.clear()
+        status, said = world.ask(model, *given[:-1])
+        assert status == 0, said
+        assert set(world.server.sent()) == {key}
     assert not world.auth.exists()
+    world.vault("connect", "opencode", "--provider", "lab", "--yes")
+    world.log_in(lab="fake-key-lab-2")
+    world.server.clear()
+    assert world.ask(LAB, *given[:-1])[0] == 0
+    assert set(world.server.sent()) == {"fake-key-lab-2"}, "connected as well: what was injected is used as it is"
 
 
 def test_a_running_server_follows_the_vault(world: World) -> None:

@@ -12,10 +12,7 @@ from tests.interop.qwen_tool import qwen
 from tests.interop.recorder import Recorder
 from tests.interop.tools import Installer
 from tests.interop.vaulted import Vaulted
-from vault.events.credentials import ApiKey
 from vault.interop import qwen as interop
-from vault.interop.plans import Outgoing, Target
-from vault.values import MAIN_AGENT, ProfileId
 
 pytestmark = pytest.mark.interop
 
@@ -39,9 +36,8 @@ def test_an_exported_key_is_used_and_an_injected_one_wins(vault: Vaulted, record
     assert PONG in told.out, told
     assert secrets_in(recorder) == {"fake-key-openai-1"}
     recorder.clear()
-    one = Outgoing(MAIN_AGENT, ProfileId("openai:default"), ApiKey(key="fake-key-openai-2"))
-    injection = interop.inject([one], Target(vault.tool.environ, vault.tool.home))
-    told = vault.child(*ASK, injected=injection)
+    vault.login("openai", "fake-key-openai-2")
+    told = vault("exec", "--tool", "qwen", "--", vault.tool.command, *ASK)
     assert PONG in told.out, told
     assert secrets_in(recorder) == {"fake-key-openai-2"}
 

@@ -187,10 +187,10 @@ class Oracle:
             return "no_secret"
         if facts.expires_at is None or facts.expires_at > self.now:
             return ""
-        if not facts.refresh_fingerprint:
-            return "expired"
         if facts.ownership == "external":
             return "stale"
+        if not facts.refresh_fingerprint:
+            return "expired"
         return "needs_sign_in" if self.lost(owner, profile) else ""
 
     def judge(self, agent: str, provider: str, variables: Sequence[str], around: Surroundings) -> Verdict:

@@ -16,6 +16,7 @@ import typer
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, can_ask, opened
 from vault.errors import Unavailable, UsageError
+from vault.values import AgentId, ProfileId, provider_of
 
 if TYPE_CHECKING:
     from vault.commands.connecting import Proposed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from vault.commands.syncing import Synced
     from vault.context import Context
     from vault.interop.findings import Skipped
+    from vault.interop.plans import Link
 
 LONGEST_SHOWN = 60
 
@@ -122,8 +124,7 @@ def connect(
     link = Link(own_command(), name, tuple(provider or []))
     place = Path(to).expanduser() if to else None
     with opened(name, no_input=no_input) as context:
-        if not link.what:
-            link = Link(link.command, name, tuple(_providers(context, name)))
+        link = _link(context, name, link)
         shown = propose(context, found, link, place)
         done = None
         if shown.changes and not dry_run:
@@ -311,12 +312,24 @@ def own_command() -> str:
     raise Unavailable("vault isn't installed as a command, so other tools can't call it", hint="install agent-vault")
 
 
-def _providers(context: Context, agent: str) -> list[str]:
-    """The providers an agent has something for."""
+def _link(context: Context, agent: AgentId, link: Link) -> Link:
+    """What a tool is to ask for: what was named, or every provider the agent has something for; and of what kind each is now."""
+    from vault.commands.naming import target
+    from vault.commands.why import STORED_ONLY, decide
+    from vault.interop.plans import Link
     from vault.projections.queries import View
-    from vault.values import ProfileId, provider_of
 
-    return sorted({provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()})
+    visible = View(context.queries, agent).visible()
+    what = link.what or sorted({provider_of(ProfileId(p)) for p in visible})
+    kinds: dict[str, str] = {}
+    for name in what:
+        provider, profile = target(name)
+        candidate = decide(context, agent, provider, sources=STORED_ONLY).candidate
+        chosen = profile or (candidate.profile if candidate else "")
+        state = visible.get(chosen)
+        if state is not None and state.current is not None:
+            kinds[name] = state.current.facts.kind
+    return Link(link.command, agent, tuple(what), kinds)
 
 
 def _show(shown: Proposed) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from vault.commands.login import facts_of, health_drafts
 from vault.context import Context
+from vault.events.credentials import Cloud
 from vault.events.types import AgentRegistered, OrderCleared, OrderSet, ProfileImported, UseReported
 from vault.interop.findings import Findings, Found, FoundOrder
 from vault.log.records import Draft
 from vault.model import profile as model
+from vault.model.profile import ProfileState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.values import MAIN_AGENT, AgentId, ProfileId
 
@@ -108,6 +110,10 @@ def _credential(
         and r.event.credential.fingerprint
     )
     event = model.take_over(state, found.agent, found.profile, facts, tool, found.path, found.why, known)
+    if event is None and not facts.fingerprint and _differs(context, state, found):
+        event = ProfileImported(
+            agent=found.agent, profile=found.profile, credential=facts, tool=tool, path=found.path, why=found.why
+        )
     line = Line(found.profile, found.agent, facts.kind, TAKEN, found.why, found.path)
     if event is None:
         why = "the vault has it" if state and state.current else "taken over before, and logged out since"
@@ -132,6 +138,13 @@ def _credential(
             line.what, line.agent, line.kind, TAKEN, f"{replaced}; {found.why}" if found.why else replaced, line.path
         )
     return drafts, line
+
+
+def _differs(context: Context, state: ProfileState | None, found: Found) -> bool:
+    """Whether a credential of several secrets, which has no fingerprint of its own, isn't the one that is held."""
+    if state is None or state.current is None or not isinstance(found.credential, Cloud):
+        return False
+    return context.store.credential(state.current.position) != found.credential
 
 
 def _order(

@@ -10,8 +10,8 @@ from vault.commands.exporting import outgoing_of
 from vault.commands.external import reread
 from vault.commands.why import STORED_ONLY, decide
 from vault.context import Context
-from vault.errors import NotFound
-from vault.events.credentials import AnyCredential, Cloud
+from vault.errors import NotFound, VaultError
+from vault.events.credentials import AnyCredential, ApiKey, Cloud, Reference
 from vault.events.types import CredentialIssued
 from vault.interop.findings import Skipped
 from vault.interop.plans import Injection, Outgoing, Target
@@ -20,6 +20,7 @@ from vault.log.records import Draft
 from vault.model.profile import ProfileState
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
+from vault.unlock.references import fetch
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
 
@@ -62,6 +63,10 @@ def inject(
     injection = tool.inject(
         [one for _, one in found.values()], Target(context.environ, Path.home(), now=context.clock.now())
     )
+    no_place = [p for p in found if p not in injection.used and all(s.name != p for s in left_out)]
+    left_out += [
+        Skipped(p, "", f"{tool.title} has no way to be given a {found[p][1].credential.kind}") for p in no_place
+    ]
     if not injection.used:
         why = "; ".join(f"{s.name}: {s.why}" for s in left_out) or f"agent {agent} has nothing for it"
         raise NotFound(f"{tool.title} can be given nothing: {why}", hint="vault list, or vault login PROVIDER")
@@ -104,6 +109,18 @@ def _states(
             why = "; ".join(f"{c.what} {c.text}" for c in decision.considered) or "there is none"
             left_out.append(Skipped(provider, "", why))
     return states
+
+
+def _resolved(context: Context, one: Outgoing, left_out: list[Skipped]) -> AnyCredential:
+    """A credential, a reference followed to its secret; one that leads nowhere stays a reference, and is told."""
+    if not isinstance(one.credential, Reference):
+        return one.credential
+    try:
+        secret = fetch(one.credential.scheme, one.credential.target, context.environ)
+    except VaultError as error:
+        left_out.append(Skipped(one.profile, "", error.message))
+        return one.credential
+    return ApiKey(key=secret, metadata=one.credential.metadata)
 
 
 def _main_secret(credential: AnyCredential) -> str:

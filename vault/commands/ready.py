@@ -12,6 +12,7 @@ from vault.errors import NotFound, SignInAgain, TryAgain
 from vault.events.types import CredentialIssued
 from vault.model.choosing import CODES, Candidate, Decision, trouble
 from vault.projections.queries import View
+from vault.providers import catalogue
 from vault.values import AgentId, ProfileId, Secret, format_instant, provider_of
 
 
@@ -47,6 +48,8 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
     what = f"agent {agent} has no usable credential for {provider}"
     if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
         return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
+    if not decision.considered and catalogue.is_local(provider):
+        return NotFound(f"{provider} runs on this machine and needs no credential", hint="use it without one")
     if not decision.considered or codes <= {"missing"}:
         return NotFound(
             f"agent {agent} has no credential for {provider}", hint=with_agent(f"vault login {provider}", agent)

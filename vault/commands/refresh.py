@@ -198,7 +198,7 @@ def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshRes
     """Say why. Raises SignInAgain when that means that only a person can go on."""
     assert state.current is not None  # noqa: S101 - told by the caller
     facts, expires = state.current.facts, state.current.facts.expires_at
-    if state.needs_sign_in and (asked.force or expires is None or expires - now <= (asked.leeway or 0)):
+    if state.needs_sign_in and (asked.force or (expires is not None and expires - now <= (asked.leeway or 0))):
         model.claim(state, now)
     tool = state.current.tool or "its own tool"
     if facts.ownership == "external":

@@ -11,6 +11,7 @@ from pathlib import Path
 from vault.commands.connecting import change, target_of
 from vault.context import Context
 from vault.errors import NotFound
+from vault.events.credentials import Cloud
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Plan
 from vault.interop.tools import Tool
@@ -50,6 +51,8 @@ def _held(context: Context, found: Found) -> bool:
     if state is None or state.current is None or state.current.facts.ownership == "external":
         return False
     held = context.store.credential(state.current.position)
+    if isinstance(held, Cloud) and isinstance(found.credential, Cloud):
+        return held.secrets == found.credential.secrets
     return bool(held.secret()) and (held.secret(), held.second_secret()) == (
         found.credential.secret(),
         found.credential.second_secret(),

@@ -82,7 +82,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     changed: dict[str, dict[str, Any]] = {}
     for one in outgoing:
         origin, why = _origin(one)
-        token = _github_token(one)
+        token = _github_token(one) if one.whole or not isinstance(one.credential, OAuth) else ""
         if why or not token:
             why = why or "its GitHub token stays here"
             plan.left_out.append(Skipped(one.profile, str(paths[_APPS]), f"{why}; {_EXEC}"))
@@ -121,6 +121,7 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     if server is not None and command:
         asks = Link(command, server.agent).asks("token", server.provider, tool=NAME)
         values[_COMMAND] = Secret(shlex.join(asks))
+        used.append(server.profile)
         removed |= set(_KEYS)
     return Injection(values, frozenset(removed), used=used)
 
@@ -208,10 +209,10 @@ def _origin(one: Outgoing) -> tuple[dict[str, Any], str]:
 
 
 def _github_token(one: Outgoing) -> str:
-    """The GitHub token of a credential: a sign-in's refresh token, not the short token that it is exchanged for."""
+    """The GitHub token of a credential: a sign-in's refresh token, which doesn't rotate, not what it is exchanged for."""
     credential = one.credential
     if isinstance(credential, OAuth):
-        return one.refresh or ("" if credential.refresh or _is_short(credential.access) else credential.access)
+        return credential.refresh or ("" if _is_short(credential.access) else credential.access)
     secret = credential.secret() or ""
     return "" if _is_short(secret) else secret
 

@@ -74,8 +74,8 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                 _take_sealed(findings, file, folder)
             except NotHere as error:
                 if named:
-                    raise
-                findings.skipped.append(Skipped(_SEALED, str(file), error.message))
+                    raise InputError(str(error), hint="sign in with gemini again") from None
+                findings.skipped.append(Skipped(_SEALED, str(file), str(error)))
         else:
             _take_login(findings, file, object_in(file), folder)
     return findings

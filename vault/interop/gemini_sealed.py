@@ -21,7 +21,7 @@ KEY = ("gemini-cli-api-key", "default-api-key")
 _PASSWORD = b"gemini-cli-oauth"
 
 
-class NotHere(InputError):
+class NotHere(Exception):
     """The file was sealed on another machine or by another user, or it is damaged."""
 
 
@@ -46,8 +46,7 @@ def opened(path: Path, seal: str) -> Mapping[str, Any]:
         text = open_scrypt_gcm(_PASSWORD, seal.encode(), nonce, tag, ciphertext)
     except IntegrityError:
         raise NotHere(
-            f"{path} can't be opened: it was made on another machine or by another user, or it is damaged",
-            hint="sign in with gemini again",
+            f"{path} can't be opened: it was made on another machine or by another user, or it is damaged"
         ) from None
     document = parse_json(text, str(path))
     if not isinstance(document, dict):

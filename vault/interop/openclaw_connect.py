@@ -24,7 +24,7 @@ from vault.interop.openclaw_wiring import Wiring, check_command, wiring_of
 from vault.interop.plans import Link, Plan, Target
 from vault.providers import catalogue
 from vault.providers.cloud import family_of_id
-from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, profile_id, provider_of
+from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, parse_provider, profile_id, provider_of
 
 _BUNDLED = """
     anthropic arcee byteplus cerebras chutes cloudflare-ai-gateway deepinfra deepseek fal fireworks google groq huggingface
@@ -131,7 +131,7 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
 def _connect(asking: _Asking, text: str) -> bool:
     """Have OpenClaw ask for a provider or a profile; False where it is left out. Raises InputError, NotFound."""
     named, colon, name = text.partition(":")
-    provider = catalogue.resolve(named)
+    provider = parse_provider(named) if "." in named else catalogue.resolve(named)
     agent, wiring = asking.link.agent, asking.wiring
     if agent not in asking.place.folders:
         wiring.leave_out(text, f"OpenClaw has no agent {agent}: openclaw agents add {agent}")
@@ -158,6 +158,11 @@ def _ask_for_provider(asking: _Asking, provider: ProviderId) -> bool:
         what = "a reference of its own" if isinstance(own, dict) or str(own).startswith("$") else "a key in plain text"
         path = f"models.providers.{name}.apiKey"
         wiring.leave_out(provider, f"openclaw.json has {what} for it; take it out with: openclaw config unset {path}")
+        return False
+    own_profiles = [i for i, here in asking.place.ids(MAIN_AGENT).items() if provider_of(here) == provider]
+    if asking.place.json and own_profiles:
+        why = f"this OpenClaw, older than 2026.6, uses its own {own_profiles[0]} before it asks"
+        wiring.leave_out(provider, f"{why}; name a profile, or have vault import openclaw --scrub make references")
         return False
     ref = reference(wiring.alias(asking.link, MAIN_AGENT), provider)
     wiring.at("models", "providers", name)["apiKey"] = ref

@@ -178,8 +178,14 @@ def _serve(
     there = name_in(document, provider, profile_id(ProviderId(provider), DEFAULT_NAME))
     if is_placeholder(document.get(there)) and (document[there].get("type") == "oauth") != login:
         document[there] = placeholder_of(provider, login=login)
-    served[provider] = {"what": what, "ask": link.asks("token", what, tool=NAME), "login": login}
+    served[provider] = _row(provider, what, link, login=login)
     return True
+
+
+def _row(provider: str, what: str, link: Link, *, login: bool) -> dict[str, Any]:
+    """A row of the plugin's table. Where OpenCode wants a key of a provider that has sign-ins too, only a key is asked for."""
+    helper = "api-key" if provider in _MAY_BE_LOGINS and not login else "token"
+    return {"what": what, "ask": link.asks(helper, what, tool=NAME), "login": login}
 
 
 def _known(text: str) -> ProviderId:
@@ -228,11 +234,7 @@ def _served(text: str, link: Link) -> Served:
     try:
         table, _ = json.JSONDecoder().raw_decode(rest)
         return {
-            str(provider): {
-                "what": str(row["what"]),
-                "ask": link.asks("token", str(row["what"]), tool=NAME),
-                "login": bool(row["login"]),
-            }
+            str(provider): _row(provider, str(row["what"]), link, login=bool(row["login"]))
             for provider, row in table.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -36,6 +36,15 @@ KEPT = "qwen_code"
 _ENV, _SETTINGS, _CREDS = ".env", "settings.json", "oauth_creds.json"
 _LOGIN = ProfileId("qwen-oauth:qwen-code")
 _BASES = {"OPENAI_API_KEY": "OPENAI_BASE_URL", "ANTHROPIC_API_KEY": "ANTHROPIC_BASE_URL"}
+_READ = frozenset(
+    {
+        *(
+            f"{name}_API_KEY"
+            for name in ("DASHSCOPE", "DEEPSEEK", "MINIMAX", "MODELSCOPE", "MOONSHOT", "OPENAI", "ZAI")
+        ),
+        *(f"{name}_API_KEY" for name in ("ANTHROPIC", "GEMINI", "OPENROUTER", "XAI")),
+    }
+)
 _KNOWN = frozenset({"access_token", "refresh_token", "expiry_date", "id_token"})
 
 
@@ -108,13 +117,13 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
             continue
         declared = [n for n, address in _declared(settings) if provider_at(address) == one.provider]
         others = {n for n, address in _declared(settings) if provider_at(address) not in (one.provider, None)}
-        names = {*catalogue.env_names(one.provider), *declared} - others
+        names = {*(n for n in catalogue.env_names(one.provider) if n in _READ), *declared} - others
         for variable, base in _BASES.items():
             owner = provider_at(target.environ.get(base, ""))
             if owner is not None and (owner == one.provider or variable in names):
                 names = names | {variable} if owner == one.provider else names - {variable}
         values |= dict.fromkeys(names, Secret(secret))
-        used.append(one.profile)
+        used += [one.profile] if names else []
     stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
     return Injection(values, frozenset(stale), used=used)
 
@@ -191,8 +200,8 @@ def _variable(provider: ProviderId, text: str, settings: Mapping[str, Any]) -> s
             except InputError:
                 continue
     declared = [name for name, address in _declared(settings) if provider_at(address) == provider]
-    known = catalogue.env_names(provider) if catalogue.provider(provider) is not None else ()
-    return next(iter((*declared, *known)), "")
+    known = catalogue.env_names(provider)
+    return next(iter((*declared, *(name for name in known if name in _READ))), "")
 
 
 def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any]) -> str:
@@ -200,7 +209,7 @@ def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any]) -
     if not isinstance(one.credential, ApiKey | Token):
         return f"a {one.credential.kind} is nothing {_TITLE} keeps; vault exec --tool qwen -- qwen"
     if not name:
-        return "no environment variable is known for it"
+        return "no variable of Qwen Code's is known for it; name one in modelProviders of settings.json"
     address = _address(name, {b.key: b.value for b in dotenv.bindings(text) if b.key}, settings)
     if address and one.provider not in (provider_at(address), host_of(address)):
         return f"{name} would be sent to {host_of(address) or 'another address'}, which is not {one.provider}'s"

@@ -36,6 +36,8 @@ MODULES: dict[str, str] = {
     "gemini": "gemini",
     "qwen": "qwen",
     "copilot": "copilot",
+    "crush": "crush",
+    "goose": "goose",
     "llm": "llm",
     "cline": "cline",
     "kimi": "kimi",

@@ -32,7 +32,7 @@ CODES = {
     "hidden": "hidden by the agent's own profile of the same name",
     "missing": "no such profile, or logged out",
     "expired": "expired, and nothing can refresh it",
-    "stale": "expired here; the tool that owns it refreshes it, so import it again",
+    "stale": "expired here; the tool that owns it refreshes it, and it is read there again at the next use",
     "needs_sign_in": "a person must sign in again",
     "disabled": "disabled after a failure",
     "destroyed": "its secret was destroyed",
@@ -158,10 +158,10 @@ def trouble(candidate: Candidate, provider: str, now: int) -> tuple[str, int | N
     if candidate.profile.partition(":")[0] != provider:
         return "wrong_provider", None
     if facts.expires_at is not None and facts.expires_at <= now:
-        if not facts.refresh_fingerprint:
-            return "expired", facts.expires_at
         if facts.ownership == "external":
             return "stale", facts.expires_at
+        if not facts.refresh_fingerprint:
+            return "expired", facts.expires_at
         if candidate.sign_in_from is not None and candidate.sign_in_from <= now:
             return "needs_sign_in", facts.expires_at
     if health.disabled_until > now:

@@ -25,7 +25,7 @@ function ask(id) {
       const why = said.trim().split("\n").pop()
       if (why) return reject(new Error(why))
       const what = error?.killed ? `did not answer within ${SECONDS} seconds` : `can't be run (${error?.code ?? "no answer"})`
-      reject(new Error(`vault: ${command} ${what}; try it by hand: vault helper token ${SERVED[id].what}`))
+      reject(new Error(`vault: ${command} ${what}; try it by hand: vault ${words.join(" ")}`))
     }
     const child = execFile(command, words, { encoding: "utf8", timeout: SECONDS * 1000, windowsHide: true }, done)
     child.stdin?.end()

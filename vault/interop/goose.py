@@ -1,0 +1,271 @@
+"""Goose: ``secrets.yaml``, a flat map of variables, and ``custom_providers``, a JSON file for each server of one's own.
+
+| where | becomes |
+|---|---|
+| a provider's variable in ``secrets.yaml`` | ``PROVIDER:default`` |
+| the ``api_key_env`` of a custom provider there | the same, of the provider at its ``base_url``, or one called like its host |
+| ``goose``/``secrets`` in the OS keyring | skipped; Goose uses it unless ``GOOSE_DISABLE_KEYRING`` is set |
+
+Connected, a custom provider's ``auth`` is a command that Goose runs without a shell and again after five minutes, or when the
+server refuses; ``api_key_env`` is then empty. Goose's own providers have no such setting: a variable, which comes before both
+stores, is how they are served. There is no lock.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from vault.errors import InputError, NotFound
+from vault.events.credentials import ApiKey, OAuth, Token
+from vault.interop.documents import object_in, yaml_bytes, yaml_in
+from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.hosts import provider_named_after
+from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.sources import kind_of, names_in, shown_name
+from vault.interop.styled import mode_of, styled
+from vault.interop.tools import Orders, Tool
+from vault.providers import catalogue
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, Secret, profile_id
+
+NAME, _TITLE = "goose", "Goose"
+KEPT = "goose"
+_SECRETS, _CUSTOM = "secrets.yaml", "custom_providers"
+_EXEC = "vault exec --tool goose -- goose"
+_REFRESH_SECONDS, _TIMEOUT_SECONDS = 300, 10
+_RING = "keyring:goose/secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A server of one's own: its file, its document, and the provider that its address is."""
+
+    path: Path
+    document: dict[str, Any]
+
+    @property
+    def variable(self) -> str:
+        """The variable that holds its key, or nothing."""
+        name = self.document.get("api_key_env")
+        return name if isinstance(name, str) else ""
+
+    @property
+    def provider(self) -> ProviderId | None:
+        """The provider at its address; None for an address that is nobody's."""
+        try:
+            return provider_named_after(str(self.document.get("base_url") or ""))
+        except InputError:
+            return None
+
+    def is_meant(self, name: str) -> bool:
+        """Whether a person who names a provider means this one: by its own id, or by its address."""
+        return name in (self.path.stem, self.document.get("name"), self.provider)
+
+
+def places(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """The file Goose keeps its secrets in where it has no keyring, and the folder of servers."""
+    folder = _usual(environ, home)
+    return [folder / _SECRETS, folder / _CUSTOM]
+
+
+def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Findings:
+    """The keys of ``secrets.yaml``. ``source`` is it, or its folder. Raises NotFound, InputError, StorageError."""
+    folder = _folder(source, environ, home)
+    path = folder / _SECRETS
+    findings = Findings(NAME)
+    if kind_of(folder / "config.yaml") == "file" and "GOOSE_DISABLE_KEYRING" not in environ:
+        why = "goose keeps its keys in the OS keyring; vault login PROVIDER --stdin takes one from there"
+        findings.skipped.append(Skipped(_RING, str(folder / "config.yaml"), why))
+    if kind_of(path) == "missing":
+        if not findings.skipped:
+            raise NotFound(f"{_TITLE} keeps nothing at {path}", hint="name its secrets.yaml with --from")
+        return findings
+    findings.paths.append(str(path))
+    customs = list(_customs(folder))
+    for name, value in yaml_in(path).items():
+        _take(findings, path, name, value, customs)
+    return findings
+
+
+def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
+    """Put keys into ``secrets.yaml`` under the names Goose asks for. Raises InputError, StorageError."""
+    plan = Plan(NAME)
+    folder = _folder(target.path, target.environ, target.home)
+    path = folder / _SECRETS
+    document, customs = yaml_in(path), list(_customs(folder))
+    changed = False
+    for one in outgoing:
+        name, why = _variable(one, document, customs), ""
+        if not isinstance(one.credential, ApiKey | Token):
+            why = f"a {one.credential.kind} doesn't last in a file; {_EXEC}"
+        elif not name:
+            why = "no variable of Goose's is known for it"
+        elif any(w.name == name for w in plan.written):
+            why = f"{name} is another profile's already"
+        if why:
+            plan.left_out.append(Skipped(one.profile, str(path), why))
+            continue
+        secret = one.credential.secret()
+        if document.get(name) != secret:
+            document[name] = secret
+            changed = True
+        plan.written.append(Written(one.agent, one.profile, name, str(path)))
+    if changed:
+        plan.writes.append(Write(path, yaml_bytes(document), mode_of(path)))
+    if plan.written and "GOOSE_DISABLE_KEYRING" not in target.environ:
+        plan.notes.append(f"{_TITLE} reads {path} only while GOOSE_DISABLE_KEYRING is set")
+    return plan
+
+
+def connect(link: Link, target: Target) -> Plan:
+    """The ``auth`` of each custom provider that is meant asks the vault. Raises InputError, StorageError."""
+    plan = Plan(NAME)
+    folder = _folder(target.path, target.environ, target.home)
+    customs = list(_customs(folder))
+    for what in link.what:
+        meant = [c for c in customs if c.is_meant(what.partition(":")[0])]
+        if not meant:
+            why = f"no file in {folder / _CUSTOM} is for it, and {_TITLE}'s own providers read variables; {_EXEC}"
+            plan.left_out.append(Skipped(what, str(folder / _CUSTOM), why))
+        for custom in meant:
+            auth = custom.document.get("auth")
+            if auth and not _is_ours(auth):
+                why = f"it has an auth of its own in {custom.path.name}"
+                plan.left_out.append(Skipped(what, str(custom.path), why))
+                continue
+            command, *words = link.asks("token", what, tool=NAME)
+            ours: dict[str, Any] = {"command": command, "args": words}
+            ours |= {"refresh_interval": _REFRESH_SECONDS, "timeout_seconds": _TIMEOUT_SECONDS}
+            if custom.variable:
+                plan.notes.append(f"{custom.path.name} read {custom.variable} until now, and no longer does")
+            plan.writes.append(_custom_write(custom, {**custom.document, "api_key_env": "", "auth": ours}))
+    return plan
+
+
+def disconnect(target: Target) -> Plan:
+    """Take the vault's ``auth`` out of every custom provider. Raises InputError, StorageError."""
+    plan = Plan(NAME)
+    for custom in _customs(_folder(target.path, target.environ, target.home)):
+        if _is_ours(custom.document.get("auth")):
+            left = {name: value for name, value in custom.document.items() if name != "auth"}
+            plan.writes.append(_custom_write(custom, left))
+            plan.notes.append(f"{custom.path} has no key now: name its variable in api_key_env")
+    return plan
+
+
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
+    """The variables that the providers and the custom ones name. Raises InputError, StorageError."""
+    customs = list(_customs(_folder(target.path, target.environ, target.home)))
+    values: dict[str, Secret] = {}
+    used = []
+    for one in outgoing:
+        secret = one.credential.secret()
+        if secret and not isinstance(one.credential, OAuth):
+            names = {c.variable for c in customs if c.variable and c.provider == one.provider}
+            elsewhere = {c.variable for c in customs if c.provider != one.provider} - names
+            values |= dict.fromkeys(names | (set(catalogue.env_names(one.provider)) - elsewhere), Secret(secret))
+            used.append(one.profile)
+    stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
+    return Injection(values, frozenset(stale), used=used)
+
+
+def _take(findings: Findings, path: Path, name: object, value: object, customs: Sequence[Custom]) -> None:
+    try:
+        provider = _owner(str(name), customs)
+        credential = ApiKey(key=usable_secret(value, "value"), extra={KEPT: {"variable": str(name)}})
+        taken = {f.profile for f in findings.found}
+        names = (DEFAULT_NAME, str(name).lower())
+        profile = next((p for n in names if (p := profile_id(provider, n)) not in taken), None)
+        if profile is None:
+            raise InputError("another of its provider's keys comes before it")
+    except InputError as error:
+        findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
+        return
+    ownership, why = ownership_of(provider, credential, _TITLE)
+    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+
+
+def _owner(name: str, customs: Sequence[Custom]) -> ProviderId:
+    """The provider whose key a variable holds. Raises InputError."""
+    custom = next((c for c in customs if c.variable == name), None)
+    if custom is not None:
+        if custom.provider is None:
+            raise InputError(f"the address in {custom.path.name} is no provider's")
+        return custom.provider
+    known = next((p for p in catalogue.providers_of_variable(name) if name in catalogue.env_names(p)), None)
+    if known is None:
+        raise InputError("no provider is known for it")
+    return known
+
+
+def _variable(one: Outgoing, document: Mapping[str, Any], customs: Sequence[Custom]) -> str:
+    """The name a key goes under: the one it came from, one that is there, what its provider's is called."""
+    kept = one.credential.extra.get(KEPT)
+    came_from = kept.get("variable") if isinstance(kept, dict) else None
+    if isinstance(came_from, str):
+        return came_from
+    there = []
+    for name in document:
+        try:
+            if _owner(str(name), customs) == one.provider:
+                there.append(str(name))
+        except InputError:
+            continue
+    declared = [c.variable for c in customs if c.variable and c.provider == one.provider]
+    others = {c.variable for c in customs if c.provider != one.provider}
+    known = catalogue.env_names(one.provider) if catalogue.provider(one.provider) is not None else ()
+    return next(iter((*there, *declared, *(n for n in known if n not in others))), "")
+
+
+def _customs(folder: Path) -> Iterator[Custom]:
+    """The custom providers; one that can't be read is an error. Raises InputError, StorageError."""
+    for name in names_in(folder / _CUSTOM):
+        path = folder / _CUSTOM / name
+        if name.endswith(".json") and kind_of(path) == "file":
+            yield Custom(path, object_in(path))
+
+
+def _is_ours(auth: object) -> bool:
+    """Whether a custom provider's command asks a vault."""
+    words = auth.get("args") if isinstance(auth, dict) else None
+    command = auth.get("command") if isinstance(auth, dict) else None
+    if not isinstance(words, list) or not isinstance(command, str):
+        return False
+    return words[:2] == ["helper", "token"] and PurePath(command).stem in ("vault", "agent-vault")
+
+
+def _custom_write(custom: Custom, document: Mapping[str, Any]) -> Write:
+    secret = "headers" in document
+    return Write(custom.path, styled(custom.path, document), mode_of(custom.path), secret=secret)
+
+
+def _folder(source: Path | None, environ: Mapping[str, str], home: Path) -> Path:
+    if source is None:
+        return _usual(environ, home)
+    path = source.absolute()
+    return path if kind_of(path) == "folder" or not path.suffix else path.parent
+
+
+def _usual(environ: Mapping[str, str], home: Path) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "Block" / "goose" / "config"
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "goose"
+
+
+TOOL = Tool(
+    name=NAME,
+    title=_TITLE,
+    places=places,
+    ownership="vault",
+    line="vault exec --tool goose -- goose",
+    helper="token",
+    read=read,
+    write=write,
+    connect=connect,
+    disconnect=disconnect,
+    inject=inject,
+)
