@@ -330,3 +330,46 @@ def test_helpers_have_names_of_their_own(files: Files, two: Shell) -> None:
         )
     assert done.stdout.startswith("docker-credential-vault")
     assert "through helper git for git" in two("history").out
+
+
+def test_exec_gives_a_tool_its_credentials_in_its_own_way(real: Real, two: Shell) -> None:
+    told = real(
+        "exec", "--tool", "opencode", "--", "sh", "-c", 'printf %s "$OPENCODE_AUTH_CONTENT"; env | grep -c _API_KEY'
+    )
+    content, count = told.out.rsplit("}", 1)
+    assert json.loads(content + "}") == {
+        "anthropic": {"type": "api", "key": "fake-key-anthropic"},
+        "openai": {"type": "api", "key": "fake-key-openai"},
+    }
+    assert count.strip() == "0"
+    assert types(two)[-2:] == ["credential_issued", "credential_issued"]
+    assert "through exec for opencode" in two("history").out
+
+
+def test_exec_puts_a_secret_on_a_descriptor(real: Real, two: Shell) -> None:
+    script = 'env | grep -c fake-key; cat <&"$CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR"'
+    told = real("exec", "--tool", "claude-code", "--", "sh", "-c", script)
+    assert told.out == "0\nfake-key-anthropic"
+
+
+def test_exec_follows_a_reference_for_a_tool(real: Real, shell: Shell, files: Files) -> None:
+    shell("login", "openai", "--reference", "${FAKE_ELSEWHERE}")
+    told = real(
+        "exec",
+        "--tool",
+        "codex",
+        "--",
+        "sh",
+        "-c",
+        'echo "$CODEX_API_KEY"',
+        env={"FAKE_ELSEWHERE": "fake-key-elsewhere"},
+    )
+    assert told.out == "fake-key-elsewhere\n"
+    assert "is not set" in real("exec", "--tool", "codex", "--", "true", status=66).err
+
+
+def test_exec_starts_nothing_when_there_is_nothing_for_the_tool(real: Real, two: Shell, tmp_path: Path) -> None:
+    for words in (("gh",), ("kimi",), ("no-such-tool",), ("codex", "--provider", "groq")):
+        real("exec", "--tool", words[0], *words[1:], "--", "touch", str(tmp_path / "ran"), status=66)
+    assert not (tmp_path / "ran").exists()
+    assert "credential_issued" not in types(two)

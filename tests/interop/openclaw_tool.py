@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +21,7 @@ from tests.interop.recorder import Recorder
 from tests.interop.tools import Tool
 from tests.interop.vaulted import Vaulted
 
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 MODEL = {"id": "fake-model", "name": "Fake", "contextWindow": 128000, "maxTokens": 4096}
 
 
@@ -53,6 +61,45 @@ class Claw:
         assert done.status != 0
         assert self.recorder.requests == []
         return done.out + done.err
+
+    @contextmanager
+    def gateway(self) -> Iterator[None]:
+        """Its Gateway, ready, on loopback. Turns and commands reach it through the configuration."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        configuration = json.loads(self.config.read_text())
+        configuration["gateway"] |= {"port": port, "bind": "loopback", "auth": {"mode": "token", "token": "fake-token"}}
+        configuration["logging"] = {"file": str(self.tool.home / "gateway.log")}
+        write_json(self.config, configuration)
+        command = [str(self.tool.command), "gateway", "run"]
+        with subprocess.Popen(
+            command,
+            env=self.tool.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            said = []
+            try:
+                for line in process.stdout:
+                    said.append(_COLOURS.sub(b"", line))
+                    if said[-1].rstrip().endswith(b"[gateway] ready"):
+                        break
+                else:
+                    raise AssertionError(b"".join(said).decode("utf-8", "replace"))
+                threading.Thread(target=process.stdout.read, daemon=True).start()
+                yield
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def turn(self) -> str:
+        """One turn through the Gateway: the key it was asked with."""
+        self.recorder.clear()
+        assert PONG in self.tool("agent", "--agent", "main", "--message", "say hi", "--json")
+        (key,) = set(self.recorder.sent())
+        return key
 
     def status(self, *words: str) -> int:
         """The exit status of a command."""

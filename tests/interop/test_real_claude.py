@@ -15,7 +15,6 @@ from tests.interop.tools import Installer
 from tests.interop.vaulted import Vaulted
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Token
 from vault.interop import claude_code as interop
-from vault.interop.plans import Injection, Outgoing, Target
 from vault.values import MAIN_AGENT, ProfileId
 
 pytestmark = pytest.mark.interop
@@ -95,13 +94,6 @@ def test_a_locked_vault_says_what_to_do_and_nothing_is_sent(vault: Vaulted, reco
     assert secrets_in(recorder) == []
 
 
-def given(credential: AnyCredential) -> Injection:
-    """What a child gets of one credential."""
-    assert interop.TOOL.inject is not None
-    outgoing = Outgoing(MAIN_AGENT, ProfileId("anthropic:default"), credential)
-    return interop.TOOL.inject([outgoing], Target({}, Path("/nowhere")))
-
-
 @pytest.mark.parametrize(
     ("credential", "expected"),
     [(ApiKey(key=KEYS[0]), (KEYS[0], "")), (Token(token=SETUP), ("", f"Bearer {SETUP}"))],
@@ -116,7 +108,11 @@ def test_a_secret_goes_through_a_descriptor(
         "CLAUDE_CODE_OAUTH_TOKEN": KEYS[2],
     }
     write_json(vault.tool.home / ".claude" / ".credentials.json", {"claudeAiOauth": LOGIN})
-    assert PONG in vault.child(*ASK, injected=given(credential)).out
+    kind = "token" if isinstance(credential, Token) else "api_key"
+    vault.login("anthropic:given", credential.secret() or "", "--kind", kind)
+    said = vault("exec", "--tool", "claude-code", "--", vault.tool.command, *ASK)
+    assert PONG in said.out
+    assert ("anthropic:given", "claude-code") in vault.issued()
     (request,) = recorder.model_requests
     assert carried(request) == expected
     assert ("oauth-2025-04-20" in request.headers["anthropic-beta"]) is isinstance(credential, Token)

@@ -15,10 +15,7 @@ from tests.interop.codex_tool import codex
 from tests.interop.recorder import Recorded, Recorder
 from tests.interop.tools import Installer
 from tests.interop.vaulted import Vaulted
-from vault.events.credentials import ApiKey
 from vault.interop import codex as interop
-from vault.interop.plans import Outgoing, Target
-from vault.values import MAIN_AGENT, ProfileId
 
 pytestmark = pytest.mark.interop
 
@@ -161,12 +158,10 @@ def test_codex_refreshes_its_login_and_the_vault_sees_it(vault: Vaulted, recorde
 
 
 def test_a_child_gets_the_key_in_its_own_variable(vault: Vaulted, recorder: Recorder) -> None:
-    assert interop.TOOL.inject is not None
     write_json(auth_of(vault), {"auth_mode": "apikey", "OPENAI_API_KEY": KEYS[2]})
     vault.tool.environ |= {"CODEX_API_KEY": KEYS[1], "CODEX_ACCESS_TOKEN": KEYS[1]}
-    one = Outgoing(MAIN_AGENT, ProfileId("openai:default"), ApiKey(key=KEYS[0]))
-    injected = interop.TOOL.inject([one], Target({}, Path("/nowhere")))
-    assert PONG in vault.child(*ASK, injected=injected).out
+    vault.login("openai", KEYS[0])
+    assert PONG in vault("exec", "--tool", "codex", "--", vault.tool.command, *ASK).out
     assert set(secrets_in(recorder)) == {KEYS[0]}
 
 

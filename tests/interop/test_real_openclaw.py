@@ -126,6 +126,17 @@ def test_plain_text_becomes_references(claw: Claw) -> None:
     assert again["taken"] == 0
 
 
+def test_a_gateway_asks_when_it_starts_and_when_it_is_told_to(claw: Claw) -> None:
+    claw.vault("order", "set", "--provider", "lab", "lab:work", "lab:home")
+    claw.vault("connect", "openclaw", "-p", "lab", "--yes")
+    with claw.gateway():
+        assert claw.turn() == WORK
+        claw.vault("order", "set", "--provider", "lab", "lab:home", "lab:work")
+        assert claw.turn() == WORK
+        assert json.loads(claw.tool("secrets", "reload", "--json")) == {"ok": True, "warningCount": 0}
+        assert claw.turn() == HOME
+
+
 def test_a_vault_that_is_locked_sends_nothing(claw: Claw) -> None:
     claw.vault("connect", "openclaw", "-p", "lab", "--yes")
     assert claw.ask() in (WORK, HOME)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from tests.cli.running import VAULT, Result
@@ -13,7 +11,6 @@ from tests.interop.tools import Tool
 from tests.support import Files, make_files
 from vault.api import open_vault
 from vault.events.types import CredentialIssued
-from vault.interop.plans import Injection
 
 WAIT = 120
 
@@ -45,31 +42,17 @@ class Vaulted:
         """Log in with a secret."""
         self("login", what, "--stdin", *more, stdin=secret)
 
-    def child(self, *words: str | Path, injected: Injection | None = None) -> Result:
-        """Run the tool itself, to whatever end, with what ``exec --tool`` would put in."""
-        environ = dict(self.tool.environ)
-        with ExitStack() as stack:
-            handles = []
-            for name, secret in (injected.descriptors if injected else {}).items():
-                reading, writing = os.pipe()
-                stack.callback(os.close, reading)
-                with os.fdopen(writing, "wb") as pipe:
-                    pipe.write(secret.reveal().encode())
-                handles.append(reading)
-                environ[name] = str(reading)
-            for name in injected.remove if injected else ():
-                environ.pop(name, None)
-            environ |= {name: secret.reveal() for name, secret in (injected.variables if injected else {}).items()}
-            done = subprocess.run(
-                [str(self.tool.command), *map(str, words)],
-                stdin=subprocess.DEVNULL,
-                env=environ,
-                cwd=self.tool.home,
-                capture_output=True,
-                text=True,
-                timeout=WAIT,
-                pass_fds=handles,
-            )
+    def child(self, *words: str | Path) -> Result:
+        """Run the tool itself, to whatever end."""
+        done = subprocess.run(
+            [str(self.tool.command), *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            env=self.tool.environ,
+            cwd=self.tool.home,
+            capture_output=True,
+            text=True,
+            timeout=WAIT,
+        )
         return Result(done.returncode, done.stdout, done.stderr)
 
     def issued(self) -> Sequence[tuple[str, str]]:

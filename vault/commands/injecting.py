@@ -56,10 +56,8 @@ def inject(
     for state in states:
         one = outgoing_of(context, tool, agent, state, False, False, left_out)
         if one is not None:
-            found[one.profile] = (
-                state,
-                Outgoing(agent, one.profile, one.credential, one.label, one.account, whole=False),
-            )
+            credential = _resolved(context, one, left_out)
+            found[one.profile] = state, Outgoing(agent, one.profile, credential, one.label, one.account, whole=False)
     injection = tool.inject(
         [one for _, one in found.values()], Target(context.environ, Path.home(), now=context.clock.now())
     )
