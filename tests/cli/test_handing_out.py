@@ -121,7 +121,7 @@ def test_a_variable_that_is_not_text_is_refused(real: Real) -> None:
         (("get", "anthropic:nope"), 66, "agent main has no profile anthropic:nope"),
         (("get", "anthropic:gone"), 66, "anthropic:gone of agent main is logged out"),
         (("get", "openrouter"), 82, "agent main has no usable credential for openrouter: openrouter:old expired"),
-        (("get", "openrouter:old"), 82, "openrouter:old of agent main is expired"),
+        (("get", "openrouter:old"), 82, "openrouter:old of agent main can't be used: expired"),
         (("get", "anthropic:bad name"), 65, "is not a profile name"),
         (("get",), 64, "is missing"),
         (("get", "anthropic", "extra"), 64, "there are too many arguments"),

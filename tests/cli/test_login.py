@@ -205,7 +205,11 @@ def test_what_is_no_secret_is_refused(shell: Shell, secret: bytes, what: str) ->
 @pytest.mark.parametrize(
     ("arguments", "status", "what"),
     [
-        (("groq",), 64, "there is no terminal to ask for the secret"),
+        (
+            ("groq",),
+            82,
+            "there is no terminal to ask for the secret: vault login groq at a terminal, or give it with --stdin",
+        ),
         ((), 64, "no provider was named"),
         (("anthropic", "--stdin", "--from-file", "x"), 64, "the secret is asked from two places"),
         (("anthropic:a", "--profile", "b", "--stdin"), 64, "name two profiles"),

@@ -94,8 +94,8 @@ def test_interrupting_the_prompt_stores_nothing(files: Files, key: str) -> None:
 def test_no_input_never_asks() -> None:
     with terminal("login", "groq", "--no-input") as child:
         status, said = ended(child)
-    assert status == 64
-    assert "there is no terminal to ask for the secret" in said
+    assert status == 82
+    assert "there is no terminal to ask for the secret: vault login groq" in said
 
 
 def test_a_profile_to_log_out_is_chosen_from_the_list(real: Real) -> None:

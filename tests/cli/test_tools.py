@@ -379,3 +379,28 @@ def test_exec_starts_nothing_when_there_is_nothing_for_the_tool(real: Real, two:
         real("exec", "--tool", words[0], *words[1:], "--", "touch", str(tmp_path / "ran"), status=66)
     assert not (tmp_path / "ran").exists()
     assert "credential_issued" not in types(two)
+
+
+def test_a_server_s_password_goes_to_nobody_who_did_not_ask_for_that_server(
+    real: Real, two: Shell, store: Path
+) -> None:
+    asked = "protocol=https\nhost=git.example\nusername=octo\npassword=fake-password-git\n"
+    real("helper", "git", "store", stdin=asked)
+    two("login", "keyring:app/octo", "--stdin", stdin="fake-password-app")
+    assert "fake-password" not in real("exec", "--", "env").out
+    assert "fake-password" not in real("exec", "--tool", "opencode", "--", "env").out
+    two("export", "opencode")
+    assert "fake-password" not in store.read_text()
+    assert real("helper", "git", "get", stdin="protocol=https\nhost=git.example\n").out.endswith("fake-password-git\n")
+    assert "keyring:app/octo is left out" in two("export", "gh").err, "gh wants the tokens of servers"
+
+
+def test_connect_asks_only_for_what_the_tool_takes(two: Shell, home: Path) -> None:
+    two("connect", "claude-code", "--yes")
+    assert "api-key anthropic" in (home / ".claude" / "settings.json").read_text()
+    two("connect", "codex", "--yes")
+    assert '"openai"' in (home / ".codex" / "config.toml").read_text()
+
+
+def test_there_is_nothing_to_connect_an_empty_vault_to(shell: Shell, files: Files) -> None:
+    assert "nothing that OpenCode could ask for" in shell("connect", "opencode", "--yes", status=66).err

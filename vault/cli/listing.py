@@ -26,10 +26,10 @@ def list_(
     """List the profiles an agent sees, and providers that environment variables satisfy. Never a secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.listing import list_profiles
-    from vault.providers import catalogue
+    from vault.commands.naming import named_provider
 
     name = agent_id(agent)
-    wanted = catalogue.resolve(provider) if provider else None
+    wanted = named_provider(provider) if provider else None
     with opened(name, no_input=no_input) as context:
         now = context.clock.now()
         moment = parse_moment(at, now, end=True) if at else None

@@ -21,7 +21,7 @@ from vault.cli.session import (
     read_secret,
     refuse_secret_argument,
 )
-from vault.errors import UsageError
+from vault.errors import SignInAgain, UsageError
 from vault.values import AgentId, Instant, ProfileId, provider_of
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ def login(
         if pointer is not None:
             credential: AnyCredential = Reference(scheme=pointer[0], target=pointer[1])
         else:
+            if not (stdin or from_file or from_fd is not None or can_ask(no_input)):
+                raise SignInAgain(
+                    "there is no terminal to ask for the secret",
+                    hint=f"{wanted.line()} at a terminal, or give it with --stdin, --from-file PATH or --from-fd N",
+                )
             shown = "token" if kind == "token" else "API key"
             secret = read_secret(
                 f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input

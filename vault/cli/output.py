@@ -67,6 +67,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         soft_wrap=True,
         force_terminal=terminal,  # FORCE_COLOR must not put colour into a pipe
         width=10_000,
+        _environ={},  # a dumb terminal's or COLUMNS' width would cut
     )
     shown = Table(
         box=SIMPLE_HEAD if terminal else None,

@@ -15,8 +15,8 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, can_ask, opened
-from vault.errors import Unavailable, UsageError
-from vault.values import AgentId, ProfileId, provider_of
+from vault.errors import NotFound, Unavailable, UsageError
+from vault.values import AgentId
 
 if TYPE_CHECKING:
     from vault.commands.connecting import Proposed
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vault.context import Context
     from vault.interop.findings import Skipped
     from vault.interop.plans import Link
+    from vault.interop.tools import Tool
 
 LONGEST_SHOWN = 60
 
@@ -124,7 +125,7 @@ def connect(
     link = Link(own_command(), name, tuple(provider or []))
     place = Path(to).expanduser() if to else None
     with opened(name, no_input=no_input) as context:
-        link = _link(context, name, link)
+        link = _link(context, found, name, link)
         shown = propose(context, found, link, place)
         done = None
         if shown.changes and not dry_run:
@@ -312,15 +313,18 @@ def own_command() -> str:
     raise Unavailable("vault isn't installed as a command, so other tools can't call it", hint="install agent-vault")
 
 
-def _link(context: Context, agent: AgentId, link: Link) -> Link:
+def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     """What a tool is to ask for: what was named, or every provider the agent has something for; and of what kind each is now."""
+    from vault.commands.exporting import meant_for
     from vault.commands.naming import target
     from vault.commands.why import STORED_ONLY, decide
     from vault.interop.plans import Link
     from vault.projections.queries import View
 
     visible = View(context.queries, agent).visible()
-    what = link.what or sorted({provider_of(ProfileId(p)) for p in visible})
+    what = link.what or meant_for(tool, visible)
+    if not what:
+        raise NotFound(f"agent {agent} has nothing that {tool.title} could ask for", hint="vault login PROVIDER")
     kinds: dict[str, str] = {}
     for name in what:
         provider, profile = target(name)

@@ -17,7 +17,7 @@ from vault.commands.refresh import refresh
 from vault.commands.why import STORED_ONLY, decide
 from vault.context import Context
 from vault.errors import IntegrityError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, OAuth
+from vault.events.credentials import AnyCredential, OAuth, WellKnown
 from vault.events.types import ProfileExported, ProfileImported
 from vault.interop.entries import keeps_refresh_token
 from vault.interop.findings import Skipped
@@ -28,6 +28,7 @@ from vault.log.records import Draft
 from vault.model.profile import Held, ProfileState
 from vault.model.streams import profile_stream
 from vault.projections.queries import View
+from vault.providers import catalogue
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
 
@@ -95,6 +96,20 @@ def orders_of(context: Context, agent: AgentId, outgoing: Sequence[Outgoing]) ->
     return orders
 
 
+def meant_for(tool: Tool, visible: Mapping[str, ProfileState]) -> list[ProviderId]:
+    """The providers that go to a tool when none is named: passwords of servers only to one that wants them."""
+    kinds: dict[ProviderId, set[str]] = {}
+    for profile, state in visible.items():
+        if state.current is not None:
+            kinds.setdefault(provider_of(ProfileId(profile)), set()).add(state.current.facts.kind)
+    return sorted(
+        p
+        for p, found in kinds.items()
+        if (tool.takes is None or p in tool.takes)
+        and (tool.servers or not catalogue.is_server(p) or WellKnown.kind in found)
+    )
+
+
 def _chosen(
     context: Context,
     tool: Tool,
@@ -104,7 +119,7 @@ def _chosen(
 ) -> list[ProfileState]:
     view = View(context.queries, agent)
     visible = view.visible()
-    targets = list(what) or [(p, None) for p in sorted({provider_of(ProfileId(v)) for v in visible})]
+    targets = list(what) or [(p, None) for p in meant_for(tool, visible)]
     states: dict[str, ProfileState] = {}
     for provider, profile in targets:
         if tool.takes is not None and provider not in tool.takes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.commands.exporting import outgoing_of
+from vault.commands.exporting import meant_for, outgoing_of
 from vault.commands.external import reread
 from vault.commands.why import STORED_ONLY, decide
 from vault.context import Context
@@ -93,8 +93,7 @@ def _states(
     left_out: list[Skipped],
 ) -> list[ProfileState]:
     view = View(context.queries, agent)
-    seen = sorted({provider_of(ProfileId(p)) for p in view.visible()})
-    wanted = list(what) or [(p, None) for p in seen if tool.takes is None or p in tool.takes]
+    wanted = list(what) or [(p, None) for p in meant_for(tool, view.visible())]
     states: list[ProfileState] = []
     for provider, profile in wanted:
         if profile is not None:

@@ -95,7 +95,8 @@ def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Can
     code, _ = trouble(candidate, provider_of(profile), context.clock.now())
     if code in ("expired", "needs_sign_in"):
         raise SignInAgain(
-            f"{profile} of agent {state.agent} is {CODES[code]}", hint=with_agent(f"vault login {profile}", state.agent)
+            f"{profile} of agent {state.agent} can't be used: {CODES[code]}",
+            hint=with_agent(f"vault login {profile}", state.agent),
         )
     if code == "stale":
         raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint="vault import TOOL")

@@ -83,7 +83,7 @@ def restore(
         event.from_position,
         event.credential,
         before.current if before else None,
-        _warning(context, stream, event.from_position, event.credential, now),
+        _warning(context, stream, event.from_position, event.credential, now, _handed_to(before, event.credential)),
     )
 
 
@@ -137,8 +137,18 @@ def _held(record: Recorded) -> Held:
     return Held(position=origin, since=record.at, facts=event.credential)
 
 
-def _warning(context: Context, stream: str, origin: int, facts: CredentialFacts, now: int) -> str:
+def _handed_to(before: ProfileState | None, facts: CredentialFacts) -> str:
+    """The tool that owns the same login, if the restore takes it back from one."""
+    held = before.current if before else None
+    if held is None or held.facts.ownership != "external" or facts.ownership == "external":
+        return ""
+    return held.tool if held.facts.refresh_fingerprint == facts.refresh_fingerprint else ""
+
+
+def _warning(context: Context, stream: str, origin: int, facts: CredentialFacts, now: int, handed_to: str = "") -> str:
     if facts.kind == "oauth" and facts.refresh_fingerprint:
+        if handed_to:
+            return f"{handed_to} was given this login and has its refresh token too: whoever refreshes it logs the other out"
         for record in context.store.read_stream(stream):
             event = record.event
             if record.position <= origin or not isinstance(event, TokensRefreshed) or not event.rotated:

@@ -160,6 +160,7 @@ TOOL = Tool(
     line="vault exec --tool gh -- gh",
     helper="git",
     many=True,
+    servers=True,
     read=read,
     write=write,
     inject=inject,

@@ -61,8 +61,8 @@ class Tool:
     """One tool. What it can't do is None.
 
     ``places`` are the files it keeps credentials in. ``ownership`` says who refreshes after an import. ``takes`` are the
-    providers it can be given, None for any; ``many`` says that it keeps several profiles a provider. ``line`` is the one line
-    to type for it, and ``helper`` the protocol of ``vault helper`` it speaks.
+    providers it can be given, None for any; ``many`` says that it keeps several profiles a provider, ``servers`` that it wants
+    passwords of servers too. ``line`` is the one line to type for it, and ``helper`` the protocol of ``vault helper`` it speaks.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Tool:
     helper: str = ""
     takes: frozenset[str] | None = None
     many: bool = False
+    servers: bool = False
     read: Reader | None = None
     write: Writer | None = None
     connect: Connector | None = None

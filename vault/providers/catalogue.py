@@ -35,6 +35,8 @@ _DIALECTS = {
     "@ai-sdk/google": "google",
 }
 
+PASSWORDS = "keyring"
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -173,6 +175,8 @@ def env_names(provider_id: ProviderId) -> tuple[str, ...]:
     entry = provider(provider_id)
     if entry is not None:
         return entry.key_env
+    if is_server(provider_id):
+        return ()
     return (re.sub(r"[.-]", "_", provider_id).upper() + "_API_KEY",)
 
 
@@ -195,6 +199,16 @@ def providers_of_variable(name: str) -> tuple[ProviderId, ...]:
     """The providers whose tools read a variable, as a secret or as a fact, by id."""
     return tuple(
         p.id for p in _catalogue().values() if name in p.env or name in p.fact_env or name in stripped_names(p.id)
+    )
+
+
+def is_server(provider_id: str) -> bool:
+    """Whether an id names a server or a program whose password is kept (git, docker, keyring), and no model provider.
+
+    Such a password is handed out to whoever asks for that server, and never put into a program's environment or a tool's store.
+    """
+    return provider_id == PASSWORDS or (
+        ("." in provider_id or provider_id.startswith("localhost")) and provider(provider_id) is None
     )
 
 
