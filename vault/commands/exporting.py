@@ -72,7 +72,7 @@ def export(
     with tool.lock(target):
         plan = tool.write(outgoing, orders_of(context, agent, outgoing) if tool.many else {}, target)
         left_out += plan.left_out
-        if not plan.written:
+        if not plan.written and plan.empty:
             why = "; ".join(f"{s.name}: {s.why}" for s in left_out) or f"agent {agent} has nothing for it"
             raise NotFound(
                 f"nothing can be written into {tool.title}'s store: {why}", hint="vault list, or vault tools"
@@ -86,13 +86,13 @@ def export(
 
 
 def orders_of(context: Context, agent: AgentId, outgoing: Sequence[Outgoing]) -> Orders:
-    """The order in force for each provider that goes out, of profiles that do."""
+    """The whole order in force for each provider that goes out: a tool may have more of it than what goes out now."""
     view = View(context.queries, agent)
     orders: dict[ProviderId, list[ProfileId]] = {}
     for provider in dict.fromkeys(o.provider for o in outgoing):
         order, _ = view.order(provider)
         if order is not None:
-            orders[provider] = [ProfileId(p) for p in order if any(o.profile == p for o in outgoing)]
+            orders[provider] = [ProfileId(p) for p in order]
     return orders
 
 
@@ -197,8 +197,8 @@ def _append(
     states: Mapping[str, ProfileState],
     hand_over: bool,
     reason: str,
-) -> int:
-    """The events of an export. Raises WrongExpectedVersion when a profile that is handed over changed meanwhile."""
+) -> int | None:
+    """The events of an export, None where only an order goes. Raises WrongExpectedVersion when a profile that is handed over changed meanwhile."""
     drafts: list[Draft] = []
     expected: dict[str, int] = {}
     for written in plan.written:
@@ -231,4 +231,6 @@ def _append(
             drafts.append(
                 Draft(stream=stream, event=given, credential=context.store.credential(state.current.position))
             )
+    if not drafts:
+        return None
     return context.store.append(drafts, context.cause(reason, way="export"), expected)[-1].position
