@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import NotReady
-from vault.providers.aliases import allowed
+from vault.providers.aliases import allowed, canonical
 from vault.settings import (
     AUTH_SOURCES,
     DEFAULT_LEASE,
@@ -208,6 +208,53 @@ def test_the_line_is_counted(blanks: int, before: str) -> None:
     assert refused(text).startswith(f"line {expected}: refresh.lease")
 
 
+# -- other tools' ids
+
+
+@pytest.mark.parametrize(
+    ("alias", "meant"),
+    [("bedrock", "amazon-bedrock"), ("gemini", "google"), ("bedrockconverse", "amazon-bedrock"), ("mine", "mine")],
+)
+def test_another_tools_id_means_that_provider(tmp_path: Path, alias: str, meant: str) -> None:
+    text = f'[providers.{alias}]\nauth_source = "env"\nregion = "eu-west-1"\n'
+    found = parse_settings(text, FILE, canonical)
+    assert found.providers == {meant: ProviderSettings("env", region="eu-west-1")}
+    assert found.own == frozenset()
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert read_settings({"VAULT_CONFIG": str(path)}, canonical).providers == found.providers
+    assert set(parse_settings(text, FILE).providers) == {alias}, "nobody says what it stands for"
+
+
+def test_an_id_with_a_family_stands_for_itself() -> None:
+    text = '[providers.bedrock]\nfamily = "bedrock"\n[providers.amazon-bedrock]\nregion = "eu-west-1"\n'
+    found = parse_settings(text, FILE, canonical)
+    assert found.providers == {
+        "bedrock": ProviderSettings(family="bedrock"),
+        "amazon-bedrock": ProviderSettings(region="eu-west-1"),
+    }
+    assert found.own == {"bedrock"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meant"),
+    [
+        ("amazon-bedrock", "bedrock", "amazon-bedrock"),
+        ("bedrock", "amazon-bedrock", "amazon-bedrock"),
+        ("bedrock", "bedrockconverse", "amazon-bedrock"),
+        ("google", "gemini", "google"),
+    ],
+)
+def test_two_names_of_one_provider_are_a_mistake(first: str, second: str, meant: str) -> None:
+    text = f'[providers.{first}]\nregion = "a"\n\n[providers.{second}]\nregion = "b"\n'
+    with pytest.raises(NotReady) as caught:
+        parse_settings(text, FILE, canonical)
+    assert caught.value.message == (
+        f"{FILE}, line 4: providers.{second}: providers.{first} is the same provider, {meant}: keep one"
+    )
+    assert caught.value.exit_status == 78
+
+
 # -- the file
 
 
@@ -332,3 +379,11 @@ def test_a_provider_is_meant_by_any_of_its_names(
     provider: str, enabled: tuple[str, ...], disabled: tuple[str, ...], expected: bool
 ) -> None:
     assert allowed(provider, enabled, disabled) is expected
+
+
+def test_an_id_that_the_settings_define_is_meant_by_itself_alone() -> None:
+    own = ("bedrock-europe",)
+    assert allowed("bedrock-europe", ("bedrock-europe",), (), own)
+    assert not allowed("amazon-bedrock", ("bedrock-europe",), (), own)
+    assert allowed("amazon-bedrock", (), ("bedrock-europe",), own)
+    assert not allowed("bedrock-europe", (), ("bedrock-europe",), own)

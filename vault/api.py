@@ -23,7 +23,7 @@ from vault.commands.history import Filter, read_history
 from vault.commands.issue import Issued, issue
 from vault.commands.listing import Listing, list_profiles
 from vault.commands.login import LoggedIn, LoggedOut, check_kind, log_in, log_out
-from vault.commands.naming import target
+from vault.commands.naming import named_profile, target
 from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
 from vault.errors import InputError
@@ -39,7 +39,6 @@ from vault.values import (
     Clock,
     Secret,
     parse_agent,
-    parse_profile,
     parse_provider,
     parse_secret,
     profile_id,
@@ -86,7 +85,7 @@ class Vault:
         ``kind`` is api_key or token; ``expires_at`` is microseconds UTC, tokens only. A credential that was there stays in the
         history. With a ``command_id``, a repeated call returns the first result. Raises InputError, Conflict, TryAgain.
         """
-        provider, named = target(what)
+        provider, named = target(what, self._context.environ)
         profile = named or profile_id(provider, DEFAULT_NAME)
         value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         check_kind(kind, expires_at)
@@ -104,14 +103,21 @@ class Vault:
     def keep(self, profile: str, credential: AnyCredential, *, label: str = "", reason: str = "") -> LoggedIn:
         """Store a credential of any kind (``vault.events.credentials``) as a profile. Raises InputError, Conflict, TryAgain."""
         with self._turn:
-            return log_in(self._context, self.agent, parse_profile(profile), credential, label=label, reason=reason)
+            return log_in(
+                self._context,
+                self.agent,
+                named_profile(profile, self._context.environ),
+                credential,
+                label=label,
+                reason=reason,
+            )
 
     def credential(self, what: str, *, reason: str = "", program: str = "") -> Issued:
         """Hand out the credential chosen for a provider, or a profile's. The hand-out is in the log before this returns.
 
         Raises NotFound, SignInAgain, TryAgain, IntegrityError.
         """
-        provider, profile = target(what)
+        provider, profile = target(what, self._context.environ)
         with self._turn:
             return issue(
                 self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason
@@ -121,7 +127,7 @@ class Vault:
         """Refresh a profile's tokens now; whether that, or another process, brought new ones. Raises SignInAgain, TryAgain."""
         from vault.commands.refresh import refresh
 
-        name = parse_profile(profile)
+        name = named_profile(profile, self._context.environ)
         with self._turn:
             owner = AgentId(View(self._context.queries, self.agent).find(name).agent)
             done = refresh(self._context, owner, name, force=True, reason=reason)
@@ -137,7 +143,13 @@ class Vault:
         outcome = "failure" if failure else "success"
         with self._turn:
             report(
-                self._context, self.agent, parse_profile(profile), outcome, failure=failure, until=until, model=model
+                self._context,
+                self.agent,
+                named_profile(profile, self._context.environ),
+                outcome,
+                failure=failure,
+                until=until,
+                model=model,
             )
 
     def now(self) -> int:
@@ -147,7 +159,13 @@ class Vault:
     def logout(self, profile: str, *, reason: str = "", command_id: str = "") -> LoggedOut:
         """End a profile's credential; ``restore`` undoes it. Raises NotFound."""
         with self._turn:
-            return log_out(self._context, self.agent, parse_profile(profile), reason=reason, command=command_id)
+            return log_out(
+                self._context,
+                self.agent,
+                named_profile(profile, self._context.environ),
+                reason=reason,
+                command=command_id,
+            )
 
     def restore(
         self, profile: str, *, to: int | None = None, at: int | None = None, reason: str = "", command_id: str = ""
@@ -158,7 +176,13 @@ class Vault:
         """
         with self._turn:
             return restore(
-                self._context, self.agent, parse_profile(profile), to=to, at=at, reason=reason, command=command_id
+                self._context,
+                self.agent,
+                named_profile(profile, self._context.environ),
+                to=to,
+                at=at,
+                reason=reason,
+                command=command_id,
             )
 
     def profiles(self, *, at: int | None = None) -> Listing:
@@ -188,7 +212,7 @@ class Vault:
         wanted = Filter(
             parse_agent(agent) if agent else "",
             parse_provider(provider) if provider else "",
-            parse_profile(profile) if profile else "",
+            named_profile(profile, self._context.environ) if profile else "",
             types,
             actor,
             since,

@@ -24,6 +24,7 @@ from vault.projections.engine import CHECKPOINTS, Projections
 from vault.projections.queries import Queries
 from vault.projections.replay import rebuild
 from vault.providers import catalogue
+from vault.providers.aliases import allowed, canonical
 from vault.settings import Settings, read_settings
 from vault.unlock import Ways, unlock
 from vault.values import Clock, RandomBytes, SystemClock
@@ -115,7 +116,7 @@ class Context:
         self.clock = clock
         self.actor = actor
         self.environ = environ
-        self.settings = settings or read_settings(environ)
+        self.settings = settings or read_settings(environ, canonical)
         catalogue.use_fetched(lambda: self.settings.auto_update)
         self._dotenv: dict[str, str] | None = None
         sealing = Sealing(keys)
@@ -138,9 +139,8 @@ class Context:
 
     def allows(self, provider: str) -> bool:
         """Whether the settings let a provider be used, by its id or by any name other tools have for it."""
-        from vault.providers.aliases import allowed
-
-        return allowed(provider, self.settings.enabled_providers, self.settings.disabled_providers)
+        settings = self.settings
+        return allowed(provider, settings.enabled_providers, settings.disabled_providers, settings.own)
 
     def cause(self, reason: str = "", command: str = "", way: str = "", causation: int | None = None) -> Cause:
         """What the events of one command share. ``way`` overrides how this vault was reached."""
@@ -220,7 +220,7 @@ def open_context(
     """
     from vault.unlock import read_places
 
-    settings = read_settings(ways.environ)
+    settings = read_settings(ways.environ, canonical)
     database = Database(places.database)
     try:
         vault_id, slots, epochs = read_slots(database)

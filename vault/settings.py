@@ -16,6 +16,7 @@
     region = "eu-west-1"
     profile = "work"
 
+Another tool's id of a provider (``[providers.bedrock]``) means that provider; with a ``family`` it is an id of one's own.
 Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY,
 VAULT_LEASE, VAULT_CONFIG (the file). An empty variable counts as unset, but for the two lists of providers, which it empties.
 Without a file everything has its default. No setting holds a secret.
@@ -51,6 +52,9 @@ AUTH_SOURCES = (*SOURCES, *CLOUD_SOURCES)
 DEFAULT_LEEWAY = 10 * MINUTE
 DEFAULT_LEASE = MINUTE
 
+Canonical = Callable[[str], str | None]
+"""The provider that another tool's id stands for; None for an id that stands for itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
@@ -83,6 +87,11 @@ class Settings:
     lease: int = DEFAULT_LEASE
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
 
+    @property
+    def own(self) -> frozenset[str]:
+        """Ids that the settings define by giving them a ``family``; none of them stands for another provider."""
+        return frozenset(name for name, table in self.providers.items() if table.family)
+
     def provider(self, provider: str) -> ProviderSettings:
         """The settings of one provider."""
         return self.providers.get(provider, ProviderSettings())
@@ -101,8 +110,11 @@ def settings_path(environ: Mapping[str, str]) -> Path:
     return Path(PlatformDirs("agent-vault", appauthor=False).user_config_dir) / "config.toml"
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in force. Raises NotReady (exit 78) naming file, line and key of the first mistake."""
+def read_settings(environ: Mapping[str, str], canonical: Canonical = lambda _: None) -> Settings:
+    """The settings in force. Raises NotReady (exit 78) naming file, line and key of the first mistake.
+
+    ``canonical`` says what other tools' ids in ``[providers.ID]`` stand for; without it each stands for itself.
+    """
     path = settings_path(environ)
     try:
         text = path.read_text("utf-8-sig")
@@ -113,25 +125,26 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise NotReady(
             f"the settings file {path} can't be read: {reason}", hint="check its owner, mode and content"
         ) from None
-    return _overridden(parse_settings(text, path), environ)
+    return _overridden(parse_settings(text, path, canonical), environ)
 
 
-def parse_settings(text: str, path: Path) -> Settings:
-    """Settings from TOML, which may start with a byte order mark. Raises NotReady."""
+def parse_settings(text: str, path: Path, canonical: Canonical = lambda _: None) -> Settings:
+    """Settings from TOML, which may start with a byte order mark. ``canonical`` as in ``read_settings``. Raises NotReady."""
     text = text.removeprefix("\ufeff")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise NotReady(f"the settings file {path} is not TOML: {error}", hint="vault config edit") from None
-    return _Reader(text, path).settings(document)
+    return _Reader(text, path, canonical).settings(document)
 
 
 class _Reader:
     """Checks a document and knows the lines of its keys."""
 
-    def __init__(self, text: str, path: Path) -> None:
+    def __init__(self, text: str, path: Path, canonical: Canonical) -> None:
         self._text = text
         self._path = path
+        self._canonical = canonical
 
     def settings(self, document: dict[str, Any]) -> Settings:
         found = Settings(self._path, exists=True)
@@ -155,10 +168,22 @@ class _Reader:
                     length = self._length(inner, "refresh", name)
                     found = replace(found, leeway=length) if name == "leeway" else replace(found, lease=length)
             elif key == "providers":
-                tables = self._table(value, key)
-                found = replace(found, providers={name: self._provider(name, inner) for name, inner in tables.items()})
+                found = replace(found, providers=self._all(self._table(value, key)))
             else:
                 raise self._wrong((key,), "there is no such setting")
+        return found
+
+    def _all(self, tables: dict[str, Any]) -> dict[str, ProviderSettings]:
+        """Every provider's settings by its own id, whatever it is called in the file."""
+        found: dict[str, ProviderSettings] = {}
+        called: dict[str, str] = {}
+        for name, value in tables.items():
+            table = self._provider(name, value)
+            meant = name if table.family else self._canonical(name) or name
+            if meant in found:
+                other = called[meant]
+                raise self._wrong(("providers", name), f"providers.{other} is the same provider, {meant}: keep one")
+            found[meant], called[meant] = table, name
         return found
 
     def _provider(self, provider: str, value: Any) -> ProviderSettings:

@@ -87,7 +87,7 @@ def lose(profile: str, outcome: str, error: str = "invalid_grant", agent: str = 
     return make
 
 
-def probed(profile: str, outcome: str, agent: str = MAIN_AGENT) -> Make:
+def probed(profile: str, outcome: str, agent: str = MAIN_AGENT, detail: str = "") -> Make:
     """Record what a probe of the current credential told."""
 
     def make(context: Context) -> None:
@@ -95,9 +95,10 @@ def probed(profile: str, outcome: str, agent: str = MAIN_AGENT) -> Make:
         assert state is not None
         assert state.current is not None
         fingerprint = state.current.facts.fingerprint
-        _append(
-            context, ProfileProbed(agent=agent, profile=profile, outcome=outcome, fingerprint=fingerprint, status=200)
+        told = ProfileProbed(
+            agent=agent, profile=profile, outcome=outcome, fingerprint=fingerprint, status=200, detail=detail
         )
+        _append(context, told)
 
     return make
 

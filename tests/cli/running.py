@@ -188,10 +188,18 @@ def terminal(*arguments: str, width: int = 200) -> Iterator[pexpect.spawn[str]]:
         child: pexpect.spawn[str] = pexpect.spawn(
             str(VAULT), list(arguments), encoding="utf-8", timeout=WAIT, dimensions=(50, width)
         )
+    hurry(child)
     try:
         yield child
     finally:
         child.close(force=True)
+
+
+def hurry(child: pexpect.spawn[str]) -> None:
+    """Leave out pexpect's pauses: each tenth of a second, and the commands here need none."""
+    child.delaybeforesend = None
+    for one in (child, child.ptyproc):
+        one.delayafterclose = one.delayafterterminate = 0.01
 
 
 def ended(child: pexpect.spawn[str]) -> tuple[int | None, str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pexpect
 
-from tests.cli.running import VAULT, WAIT, Real
+from tests.cli.running import VAULT, WAIT, Real, hurry
 from tests.oauth.authority import Authority
 from tests.oauth.person import fetch
 from tests.oauth.server import Server
@@ -113,6 +113,7 @@ class Place:
             child: pexpect.spawn[str] = pexpect.spawn(
                 program, arguments, encoding="utf-8", timeout=WAIT, dimensions=(50, 400)
             )
+        hurry(child)
         child.logfile_read = heard
         talk = Talk(line, child, heard)
         self.talks.append(talk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.cli.lives import Make, claim, end, fail, hold, lose, tokens
+from tests.cli.lives import Make, claim, end, fail, hold, lose, probed, tokens
 from tests.support import START
 from vault.commands import status as words
 from vault.events.credentials import ApiKey, Cloud, Reference, Token, WellKnown
@@ -34,6 +34,7 @@ STATES = (
     words.STALE,
     words.NEEDS_SIGN_IN,
     words.UNCERTAIN,
+    words.REFUSED,
     words.UNUSABLE,
     words.MISSING,
 )
@@ -102,6 +103,11 @@ def table() -> dict[tuple[str, str], list[Case]]:
             Case((make, fail(profile, "rate_limit")), profile, provider=provider, environ=environ, what="cooling down"),
         )
         cell(kind, words.UNUSABLE, Case((make, fail(profile)), None, clear, provider, environ=environ, what="disabled"))
+        if kind not in ("cloud", "reference"):
+            again = "vault login https://fake.example" if kind == "wellknown" else f"vault login {profile}"
+            no = probed(profile, "refused")
+            cell(kind, words.REFUSED, Case((make, no), profile, again, provider, what="refused when it was asked"))
+            cells[kind, words.OK].append(Case((make, no, make), profile, None, provider, what="signed in again since"))
         cell(
             kind,
             words.MISSING,
@@ -230,4 +236,8 @@ IMPOSSIBLE = {
     ),
     ("local", words.EXPIRING): "as for a token",
     ("local", words.MISSING): "nothing is needed",
+    **dict.fromkeys(
+        [(k, words.REFUSED) for k in ("cloud", "reference", "environment", ".env", "local")],
+        "what was refused is not known to be what it is now, or as for an API key",
+    ),
 }

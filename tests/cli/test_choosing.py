@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.cli.running import Shell
 from tests.support import START, Files
-from vault.values import DAY, HOUR, MINUTE, SECOND, format_instant_exact
+from vault.commands.candidates import pin_of
+from vault.values import DAY, HOUR, MINUTE, SECOND, AgentId, ProviderId, format_instant_exact
 
 pytestmark = pytest.mark.usefixtures("files")
 NOW = START + DAY
@@ -84,6 +87,78 @@ def test_the_environment_comes_first_and_why_says_so(shell: Shell, monkeypatch: 
     )
     assert "fake-ambient" not in told.out
     assert shell("get", "anthropic").out == "fake-ambient\n"
+
+
+@pytest.mark.parametrize("spelt", ["anthropic:c", " anthropic@c , openai:b,", "Anthropic@c"])
+def test_a_session_s_pin_comes_before_everything(spelt: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell("pin", "anthropic:b")
+    shell("order", "set", "--provider", "anthropic", "a")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "fake-ambient")
+    monkeypatch.setenv("VAULT_PIN", spelt)
+    for agent in ("main", "child"):
+        told = shell.json("why", "anthropic", "--agent", agent)
+        assert (told["chosen"], told["basis"]) == ("anthropic:c", "pinned for this session by VAULT_PIN")
+    assert codes(shell) == {
+        "anthropic:c": "chosen",
+        "anthropic:a": "not_pinned",
+        "anthropic:b": "not_pinned",
+        "env:ANTHROPIC_API_KEY": "not_pinned",
+    }
+    assert shell("get", "anthropic").out == "fake-key-c\n"
+    assert "fake-key-c" in shell("env", "--provider", "anthropic").out
+    assert shell("get", "anthropic:a").out == "fake-key-a\n", "a profile that is named is the one"
+    monkeypatch.delenv("VAULT_PIN")
+    assert chosen(shell) == "anthropic:b"
+
+
+def test_a_session_s_pin_says_nothing_of_other_providers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.login("openai:a", "fake-key-openai")
+    for value in ("anthropic:c", "", " , "):
+        monkeypatch.setenv("VAULT_PIN", value)
+        assert shell("get", "openai").out == "fake-key-openai\n"
+
+
+def test_a_session_s_pin_of_what_is_not_there_hands_nothing_out(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_PIN", "anthropic:gone")
+    assert codes(shell)["anthropic:gone"] == "missing"
+    refused = shell("get", "anthropic", status=66)
+    assert refused.out == ""
+    assert "fake-key" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("anthropic", "VAULT_PIN names the provider anthropic and no profile of it"),
+        ("anthropic:", "VAULT_PIN: 'anthropic:' is not a profile id"),
+        ("anthropic@", "VAULT_PIN: an empty text is not a profile name"),
+        ("anthropic:a b", "VAULT_PIN: 'a b' is not a profile name"),
+        ("anthropic:a,anthropic@b", "VAULT_PIN names two profiles of anthropic"),
+        ("openai:a,Anthropicc@b", "VAULT_PIN: there is no provider 'Anthropicc'"),
+    ],
+)
+def test_a_session_s_pin_that_says_nothing_is_a_mistake(
+    value: str, told: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_PIN", value)
+    for words in (("why", "anthropic"), ("get", "anthropic")):
+        refused = shell(*words, "--json", status=78)
+        assert refused.error["message"].startswith(told)
+        assert refused.error["hint"]
+    assert shell("list").status == 0, "what chooses nothing isn't kept from working"
+
+
+def test_whose_pin_is_in_force(files: Files, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pinned() -> tuple[str, str]:
+        with files.open() as context:
+            context.environ = os.environ
+            return pin_of(context, AgentId("child"), ProviderId("anthropic"))
+
+    assert pinned() == ("", "")
+    shell("pin", "anthropic:b")
+    assert pinned() == ("anthropic:b", "agent main")
+    monkeypatch.setenv("VAULT_PIN", "anthropic:c")
+    assert pinned() == ("anthropic:c", "VAULT_PIN")
 
 
 def test_least_recently_used_comes_first(shell: Shell) -> None:

@@ -190,3 +190,67 @@ def test_a_project_chooses_no_program_no_file_and_nobody_to_ask(clouds: Clouds) 
     told = clouds.refused("--provider", "amazon-bedrock", status=66)
     assert "there is no profile work" in told.err
     assert not owned.exists()
+
+
+def test_one_provider_shows_its_mode_region_and_readiness(clouds: Clouds) -> None:
+    clouds.settings(region="eu-west-1")
+    clouds.settings("bedrock-frankfurt", family="bedrock", region="eu-central-1")
+    clouds.set(AWS_BEARER_TOKEN_BEDROCK="fake-bearer-ambient", AWS_PROFILE="work")
+    for provider, region in (("amazon-bedrock", "eu-west-1"), ("bedrock-frankfurt", "eu-central-1")):
+        told = clouds.shell("status", provider, "--check")
+        no_secret_in(told.out + told.err)
+        assert told.row("PROVIDER")
+        assert told.row("mode").split(maxsplit=1)[1] == "bearer (chosen automatically)"
+        assert told.row("region").split(maxsplit=1)[1] == f"{region} (from the settings)"
+        assert told.row("ready").split(maxsplit=1)[1] == "yes, as far as can be seen from here"
+        assert "there, and passed over" in told.row("profile: AWS_PROFILE")
+        (one,) = clouds.shell.json("status", provider)["providers"]
+        modes = {m["provider"]: m for m in clouds.shell.json("status", "bedrock")["modes"]}
+        assert one["cloud"] == modes[provider]
+    assert "mode" not in clouds.shell("status").out, "the table of all is a table"
+
+
+def test_an_endpoint_is_shown_and_handed_on(clouds: Clouds) -> None:
+    clouds.set({**REGION, "AWS_BEARER_TOKEN_BEDROCK": "fake-bearer-ambient"})
+    name = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+    assert name not in clouds.whole("--provider", "amazon-bedrock")
+    clouds.set({name: "https://ambient.fake.example"})
+    assert clouds.whole("--provider", "amazon-bedrock")[name] == "https://ambient.fake.example"
+    assert facts(clouds) == {
+        "runtime_endpoint": "https://ambient.fake.example",
+        "runtime_endpoint_source": name,
+    }
+    clouds.settings(endpoint="https://settings.fake.example/bedrock")
+    assert clouds.whole("--provider", "amazon-bedrock")[name] == "https://settings.fake.example/bedrock"
+    assert "https://settings.fake.example/bedrock" in clouds.shell("status", "amazon-bedrock").row("runtime endpoint")
+    clouds.set({**PAIR, "AWS_BEARER_TOKEN_BEDROCK": ""})
+    assert clouds.whole("--provider", "amazon-bedrock")[name] == "https://settings.fake.example/bedrock"
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://fake.example", "https://name:fake-secret@fake.example", "https://fake.example?x=fake-secret"]
+)
+def test_an_endpoint_that_is_no_place_for_a_credential(clouds: Clouds, endpoint: str) -> None:
+    clouds.set({**REGION, "AWS_BEARER_TOKEN_BEDROCK": "fake-bearer-ambient"})
+    clouds.settings(endpoint=endpoint)
+    clouds.refused("--provider", "amazon-bedrock", status=78)
+    assert facts(clouds)["runtime_endpoint"] == f"{endpoint.partition(':')[0]}://fake.example"
+    assert "the endpoint from the settings" in clouds.shell("status", "amazon-bedrock", "--check", status=1).err
+
+
+@pytest.mark.parametrize("provider", ["amazon-bedrock", "azure", "bedrock-frankfurt"])
+def test_a_cloud_s_endpoint_on_this_machine_still_needs_a_credential(clouds: Clouds, provider: str) -> None:
+    family = {"family": "bedrock"} if provider == "bedrock-frankfurt" else {}
+    clouds.settings(provider, endpoint="http://127.0.0.1:9", **family)
+    (one,) = [p for p in clouds.shell.json("status", "--check", status=1)["providers"] if p["provider"] == provider]
+    assert (one["state"], one["source"]) == ("missing", None)
+    assert one["cloud"]["ready"] is False
+    clouds.shell("status", provider, "--check", status=1)
+
+
+def facts(clouds: Clouds) -> dict[str, str]:
+    """What else is known of Bedrock's mode."""
+    (one,) = clouds.shell.json("status", "amazon-bedrock")["providers"]
+    found = one["cloud"]["facts"]
+    assert isinstance(found, dict)
+    return found

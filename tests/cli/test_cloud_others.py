@@ -213,3 +213,41 @@ def test_cognitive_services_and_openai_stand_side_by_side(clouds: Clouds) -> Non
     got = clouds.run()
     assert got["AZURE_API_KEY"] == "fake-key-azure"
     assert got["AZURE_COGNITIVE_SERVICES_API_KEY"] == "fake-key-cognitive"
+
+
+def test_a_second_provider_of_a_family_counts_when_it_is_set_up(clouds: Clouds) -> None:
+    def named(family: str, status: int = 0) -> list[str]:
+        told = clouds.shell.json("status", family, "--check", status=status)["modes"]
+        checks = clouds.shell.json("doctor", family, status=status)["checks"]
+        assert list(dict.fromkeys(c["name"] for c in checks)) == [m["provider"] for m in told]
+        return [m["provider"] for m in told]
+
+    both = ["azure", "azure-cognitive-services"]
+    assert named("azure", 1) == ["azure"], "the first always counts"
+    clouds.set({**AZURE, "AZURE_API_KEY": "fake-key-ambient"})
+    assert named("azure") == ["azure"]
+    for name in ("AZURE_COGNITIVE_SERVICES_RESOURCE_NAME", "AZURE_COGNITIVE_SERVICES_API_KEY"):
+        clouds.set({name: "other"})
+        assert named("azure", 1) == both
+        clouds.set({name: ""})
+    clouds.shell.login("azure-cognitive-services", "fake-key-cognitive")
+    assert named("azure", 1) == both
+    clouds.shell("logout", "azure-cognitive-services:default")
+    assert named("azure") == ["azure"]
+    clouds.settings("azure-cognitive-services", resource="other", auth_source="key")
+    assert named("azure", 1) == both
+    clouds.set(WHERE)
+    clouds.write(GCLOUD, USER)
+    assert named("vertex") == ["google-vertex"]
+
+
+def test_one_cloud_provider_shows_its_mode_too(clouds: Clouds) -> None:
+    clouds.set({**AZURE, "AZURE_API_KEY": "fake-key-ambient"})
+    (one,) = clouds.shell.json("status", "google-vertex")["providers"]
+    assert (one["state"], one["cloud"]["mode"], one["cloud"]["ready"]) == ("missing", None, False)
+    (azure,) = [p for p in clouds.shell.json("status")["providers"] if p["provider"] == "azure"]
+    assert azure["cloud"] == clouds.shell.json("status", "azure")["modes"][0]
+    assert azure["cloud"]["facts"]["endpoint"] == "https://fake.openai.azure.com"
+    told = clouds.shell("status", "google-vertex")
+    assert told.row("ready").split() == ["ready", "no"]
+    assert clouds.shell.json("status", "groq")["providers"][0]["cloud"] is None

@@ -18,7 +18,7 @@ from tests.cli.doctoring import (
     ordered,
     token,
 )
-from tests.cli.lives import Make, build, claim, end, hold, lose, opencode_login, tokens
+from tests.cli.lives import Make, build, claim, end, hold, lose, opencode_login, probed, tokens
 from tests.cli.running import Shell
 from tests.cli.troubles import ALSO, CASES
 from tests.oauth.authority import Authority
@@ -131,7 +131,7 @@ def test_another_tool_s_login_that_went_stale(shell: Shell, whole: Files, tmp_pa
     opencode_login(store, "second", NOW + 2 * HOUR)
     (one,) = findings(shell)
     assert "has ended here, and opencode has a newer one" in one["text"]
-    assert one["command"] == "vault import opencode"
+    assert one["command"] == "vault sync opencode"
     told = look(shell, "--fix", "--yes")
     assert told["ok"]
     newest = shell.json("history", "-n", "1")["events"][0]
@@ -143,6 +143,48 @@ def test_another_tool_s_login_that_went_stale(shell: Shell, whole: Files, tmp_pa
         (one,) = findings(shell)
         assert why in one["text"]
         assert one["mend"] is None
+
+
+def test_another_tool_s_login_is_judged_by_what_its_store_holds_now(shell: Shell, whole: Files, tmp_path: Path) -> None:
+    store = tmp_path / "auth.json"
+    opencode_login(store, "first", NOW + 3 * HOUR)
+    shell("import", "opencode", "--from", str(store))
+    opencode_login(store, "second", NOW + 4 * HOUR)
+    assert findings(shell) == [], "a newer one is read at its next use"
+    opencode_login(store, "third", NOW - HOUR)
+    (one,) = findings(shell)
+    assert one["name"] == "external"
+    assert "OpenCode holds another one now, which has ended" in one["text"]
+    assert one["hint"] == one["command"] == "vault sync opencode"
+    shell("sync", "opencode")
+    (one,) = findings(shell)
+    assert one["hint"] == "use OpenCode once, or sign in with it again"
+    opencode_login(store, "fourth", NOW + 5 * HOUR)
+    assert look(shell, "--fix", "--yes")["ok"]
+    opencode_login(store, "fifth", NOW - HOUR)
+    told = look(shell, "--fix", "--yes")
+    assert [(m["command"], m["error"]) for m in told["mended"]] == [("vault sync opencode", None)]
+    assert [c["mend"] for c in told["checks"] if c["status"] == "finding"] == [None]
+    opencode_login(store, "sixth", NOW + 5 * HOUR)
+    shell("sync")
+    before = everything(whole)
+    store.write_text("{")
+    assert [f["name"] for f in findings(shell)] == ["external"]
+    for gone in (lambda: store.write_text("{}"), store.unlink):
+        gone()
+        (one,) = findings(shell)
+        assert one["hint"] == "sign in with OpenCode again, then: vault sync opencode"
+        assert one["command"] == "vault sync opencode"
+    assert everything(whole) == before
+
+
+def test_what_the_provider_refused_when_it_was_asked(shell: Shell, whole: Files) -> None:
+    build(whole, shell.clock, key("groq:a"), probed("groq:a", "refused"))
+    (one,) = findings(shell)
+    assert (one["name"], one["command"]) == ("credentials", "vault login groq:a")
+    assert one["text"] == ("groq:a of agent main: the provider refused it when it was asked last (probe: refused)")
+    build(whole, shell.clock, probed("groq:a", "works"))
+    assert findings(shell) == []
 
 
 def test_the_catalogue_that_is_broken(shell: Shell, whole: Files) -> None:

@@ -236,3 +236,19 @@ def test_a_cloud_family(shell: Shell, whole: Files, monkeypatch: pytest.MonkeyPa
     assert "fake-secret" not in json.dumps(told)
     assert "mended outside the vault" in shell("doctor", "bedrock", "--yes", status=64).err
     shell("doctor", "nimbus", status=66)
+    assert "is of no cloud family" in shell("doctor", "groq", status=66).err
+
+
+def test_one_provider_of_a_cloud_family(shell: Shell, whole: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    Path("own.toml").write_text('[providers.bedrock-frankfurt]\nfamily = "bedrock"\nregion = "eu-central-1"\n')
+    monkeypatch.setenv("VAULT_CONFIG", str(Path("own.toml").absolute()))
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "fake-bearer")
+    told = shell.json("doctor", "bedrock-frankfurt")
+    (check,) = told["checks"]
+    assert (check["name"], check["status"]) == ("bedrock-frankfurt", "ok")
+    assert "region eu-central-1 from the settings" in check["text"]
+    for name in ("amazon-bedrock", "bedrockconverse"):
+        assert shell.json("doctor", name, status=1)["checks"][0]["name"] == "amazon-bedrock"
+    assert [c["name"] for c in shell.json("doctor", "bedrock", status=1)["checks"]][-1] == "bedrock-frankfurt"

@@ -71,7 +71,7 @@ def test_a_terminal_with_no_input_is_no_person(place: Place) -> None:
 
 
 def test_a_key_that_nobody_can_type_may_come_by_a_pipe(files: Files, shell: Shell) -> None:
-    told = shell("login", "anthropic", status=64)
+    told = shell("login", "anthropic", status=82)
     assert "give it with --stdin, --from-file PATH or --from-fd N" in told.err
     shell("login", "anthropic", "--method", "api-key", "--stdin", stdin="fake-key")
     assert shell("get", "anthropic").out == "fake-key\n"

@@ -14,6 +14,7 @@ from tests.providers.server import Reply, serving
 from tests.support import Files
 from vault.commands import status as words
 from vault.events.credentials import ApiKey, Token
+from vault.providers.judging import CLAUDE_CODE_ONLY
 from vault.values import DAY, HOUR, MINUTE
 
 
@@ -261,9 +262,82 @@ def test_another_tool_s_login(shell: Shell, files: Files, tmp_path: Path) -> Non
     assert found()["text"] is None
     shell.clock.forward(3 * HOUR)
     store.write_text("{}")
-    assert found()["hint"] == "sign in with OpenCode again"
+    gone = found()
+    assert (gone["state"], gone["hint"]) == ("missing", "sign in with OpenCode again")
+    assert gone["text"] == f"it has ended, and {store} no longer holds it"
     store.write_text("{")
     assert found()["state"] == "stale"
+
+
+def test_another_tool_s_login_is_judged_by_what_its_store_holds_now(shell: Shell, files: Files, tmp_path: Path) -> None:
+    """What was taken over has not ended; what counts is what would be taken over at the next use."""
+
+    def found(expected: int = 0) -> dict[str, Any]:
+        (one,) = shell.json("status", "openai", "--check", status=expected)["providers"]
+        assert isinstance(one, dict)
+        return one
+
+    store = tmp_path / "auth.json"
+    opencode_login(store, "first", NOW + HOUR)
+    shell("import", "opencode", "--from", str(store))
+    profile = found()["chosen"]
+    before = shell.json("history", "-n", "1")
+    opencode_login(store, "second", NOW + 2 * HOUR)
+    assert (found()["state"], found()["text"]) == ("ok", None)
+    opencode_login(store, "third", NOW - HOUR)
+    one = found(1)
+    assert (one["state"], one["text"]) == ("stale", "OpenCode holds another one now, which has ended")
+    assert one["hint"] == "use OpenCode once, or sign in with it again"
+    assert "renewed by its own tool" not in shell("status", "openai").out
+    for gone in (lambda: store.write_text("{}"), store.unlink):
+        gone()
+        one = found(1)
+        assert (one["state"], one["chosen"], one["hint"]) == ("missing", profile, "sign in with OpenCode again")
+        assert str(store) in one["text"]
+    store.write_text("{")
+    one = found()
+    assert (one["state"], one["chosen"]) == ("ok", profile)
+    assert one["text"].endswith(": what the vault has is used until it ends")
+    assert shell.json("history", "-n", "1") == before
+    opencode_login(store, "fourth", NOW - HOUR)
+    build(files, shell.clock, hold("openai:spare", ApiKey(key="fake-spare-key")))
+    one = found()
+    assert (one["state"], one["chosen"], one["kind"]) == ("ok", "openai:spare", "api_key")
+    assert shell("get", "openai").out == "fake-spare-key\n"
+
+
+def test_what_a_probe_refused(shell: Shell, files: Files, tmp_path: Path) -> None:
+    """It is told until a probe works, a refresh works or somebody signs in; a newer login of another tool clears it too."""
+
+    def found(provider: str, expected: int = 0) -> dict[str, Any]:
+        (one,) = shell.json("status", provider, "--check", status=expected)["providers"]
+        assert isinstance(one, dict)
+        return one
+
+    build(files, shell.clock, HELD["api_key"], probed(P, "refused"))
+    one = found("groq", 1)
+    assert (one["state"], one["chosen"], one["hint"]) == ("refused", P, "vault login groq:default")
+    assert one["text"] == "the provider refused it when it was asked last (probe: refused)"
+    for clears in (probed(P, "works"), HELD["api_key"]):
+        build(files, shell.clock, clears)
+        assert found("groq")["state"] == "ok"
+        build(files, shell.clock, probed(P, "refused"))
+        assert found("groq", 1)["state"] == "refused"
+    soon = hold(P, Token(token="fake-token", expires_at=NOW + HOUR))
+    build(files, shell.clock, soon, probed(P, "refused"))
+    assert found("groq", 1)["state"] == "refused", "it matters more than that it ends soon"
+    claude = probed("anthropic:a", "refused", detail=CLAUDE_CODE_ONLY)
+    build(files, shell.clock, hold("anthropic:a", Token(token="fake-token")), claude)
+    assert found("anthropic", 1)["hint"] == "vault login anthropic:a --method api-key"
+    assert shell.json("wizard", "anthropic")["run"] == "vault login anthropic:a --method api-key"
+
+    store = tmp_path / "auth.json"
+    opencode_login(store, "first", NOW + HOUR)
+    shell("import", "opencode", "--from", str(store))
+    build(files, shell.clock, probed("openai:default", "refused"))
+    assert found("openai", 1)["state"] == "refused"
+    opencode_login(store, "second", NOW + HOUR)
+    assert found("openai")["state"] == "ok"
 
 
 # -- how it looks

@@ -59,6 +59,6 @@ def test_bad_values_are_told_by_key(table: dict[str, object], named: str) -> Non
 
 
 def test_the_keys_of_each_family() -> None:
-    assert keys_of("bedrock") == ("auth_source", "region", "profile")
+    assert keys_of("bedrock") == ("auth_source", "region", "profile", "endpoint")
     assert keys_of("vertex") == ("auth_source", "project", "location")
     assert keys_of("azure") == ("auth_source", "endpoint", "resource", "api_version", "scope")

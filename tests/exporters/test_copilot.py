@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,11 @@ def test_every_account_is_a_profile(tmp_path: Path) -> None:
         "github-copilot:octo-cli": "fake-gho-1",
     }
     assert {f.ownership for f in findings.found} == {"copy"}
+    for found in findings.found:
+        login = found.credential
+        assert isinstance(login, OAuth)
+        assert (login.refresh, login.expires_at) == (login.access, 0), "it wants an exchange before its first use"
+        assert login.metadata["client"] == "github-copilot-editor"
     assert findings.found[1].credential.metadata["enterpriseUrl"] == "https://git.example.com"
     assert [(s.name, "keyring" in s.why) for s in findings.skipped] == [("https://github.com:kept", True)]
     (order,) = findings.orders
@@ -120,6 +126,16 @@ def test_read_and_written_is_the_same_document(entries: dict[str, tuple[str | No
         for place in (path, fresh):
             put(copilot.write(outgoing(found), {}, target(place)))
             assert json.loads(place.read_text()) == document
+
+
+def test_after_an_exchange_the_github_token_goes_back(tmp_path: Path) -> None:
+    path = tmp_path / "apps.json"
+    path.write_text(json.dumps(APPS))
+    found = copilot.read(path, {}, tmp_path).found
+    done = [one(f.profile, msgspec.structs.replace(f.credential, access="tid=fake;exp=9", expires_at=9)) for f in found]
+    assert copilot.write(done, {}, target(path)).empty
+    injection = copilot.inject(done, target(path))
+    assert injection.variables["COPILOT_GITHUB_TOKEN"].reveal() == "fake-ghu-1"
 
 
 def test_a_sign_in_of_the_vaults_goes_to_the_editors(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 
 @given(st.dictionaries(st.sampled_from(["anthropic", "gemini", "openai", "my-own"]), KEYS, min_size=1))
 def test_cline_written_anew_is_read_again(keys: dict[str, str]) -> None:
-    document = {
+    document: dict[str, Any] = {
         "version": 1,
         "providers": {
             n: {"settings": {"provider": n, "apiKey": k}, "updatedAt": "2026", "tokenSource": "manual"}
@@ -140,6 +141,22 @@ def test_kimi_is_its_own(tmp_path: Path) -> None:
     )
     path.write_text('{"access_token": "", "refresh_token": ""}')
     assert [s.why for s in kimi.read(None, {}, tmp_path).skipped] == ["it has no access token"]
+
+
+def test_cline_s_and_litellm_s_names_are_those_of_the_providers_here(tmp_path: Path) -> None:
+    named = {"moonshot": "moonshotai", "fireworks": "fireworks-ai", "vertex": "google-vertex", "my-own": "my-own"}
+    entries = {n: {"settings": {"provider": n, "apiKey": f"fake-key-{n}"}, "updatedAt": "2026"} for n in named}
+    path = cline_file(tmp_path, {"version": 1, "providers": entries})
+    found = cline.read(path, {}, tmp_path).found
+    assert [f.profile for f in found] == [f"{p}:default" for p in named.values()]
+    fresh = tmp_path / "new" / "providers.json"
+    put(cline.write(outgoing(found), {}, target(fresh)))
+    assert list(json.loads(fresh.read_text())["providers"]) == list(named)
+    config = tmp_path / "config.yaml"
+    prefixes = {"moonshot": "moonshotai", "fireworks_ai": "fireworks-ai", "github_copilot": "github-copilot"}
+    models = [f"  - litellm_params: {{model: {p}/fake, api_key: fake-key-{p}}}\n" for p in prefixes]
+    config.write_text("model_list:\n" + "".join(models))
+    assert [f.profile for f in litellm.read(config, {}, tmp_path).found] == [f"{p}:default" for p in prefixes.values()]
 
 
 LITELLM = """\
@@ -236,6 +253,82 @@ def test_bmo_asks_the_vault_and_stops_asking(tmp_path: Path) -> None:
     put(bmo.disconnect(target(path)))
     assert "vault" not in path.read_text()
     assert "# a note" in path.read_text()
+
+
+NAMED = {
+    "gemini": "google",
+    "ionet": "io-net",
+    "nanogpt": "nano-gpt",
+    "bedrock": "amazon-bedrock",
+    "copilot": "github-copilot",
+    "openai": "openai",
+    "my-own": "my-own",
+}
+
+
+def bmo_file(path: Path, *names: str) -> Path:
+    path.write_text("\n".join(f'[providers.{name}]\napi_key = "fake-key-{name}"\n' for name in names))
+    return path
+
+
+def test_bmo_s_names_are_translated_in_both_directions(tmp_path: Path) -> None:
+    path = bmo_file(tmp_path / "bmo.toml", *NAMED)
+    found = bmo.read(path, {}, tmp_path).found
+    assert {f.profile: f.credential.secret() for f in found} == {
+        f"{i}:default": f"fake-key-{n}" for n, i in NAMED.items()
+    }
+    assert all(f.credential.extra == {} for f in found)
+    before = path.read_text()
+    put(bmo.write(outgoing(found), {}, target(path)))
+    assert path.read_text() == before
+    fresh = tmp_path / "new.toml"
+    plan = bmo.write(outgoing(found), {}, target(fresh))
+    put(plan)
+    assert [w.name for w in plan.written] == list(NAMED)
+    assert list(tomllib.loads(fresh.read_text())["providers"]) == list(NAMED)
+
+
+@pytest.mark.parametrize(("name", "provider"), [("bedrockconverse", "amazon-bedrock"), ("google", "google")])
+def test_a_name_that_bmo_does_not_use_first_is_kept(name: str, provider: str, tmp_path: Path) -> None:
+    path = bmo_file(tmp_path / "bmo.toml", name)
+    (found,) = bmo.read(path, {}, tmp_path).found
+    assert found.profile == f"{provider}:default"
+    fresh = tmp_path / "new.toml"
+    put(bmo.write(outgoing([found]), {}, target(fresh)))
+    assert list(tomllib.loads(fresh.read_text())["providers"]) == [name]
+    put(bmo.scrub([found], LINK, target(path)))
+    (table,) = tomllib.loads(path.read_text())["providers"].items()
+    assert table == (name, {"api_key": f"$(/fake/bin/vault helper token {provider}:default --tool bmo)"})
+
+
+def test_bmo_has_one_key_a_provider(tmp_path: Path) -> None:
+    path = bmo_file(tmp_path / "bmo.toml", "bedrock", "bedrockconverse")
+    findings = bmo.read(path, {}, tmp_path)
+    assert profiles(findings) == {"amazon-bedrock:default": "fake-key-bedrock"}
+    assert [(s.name, s.why) for s in findings.skipped] == [
+        ("bedrockconverse", f"{path} has a key for amazon-bedrock already, which comes first")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "provider", "name"),
+    [
+        ((), "google", "gemini"),
+        ((), "io-net", "ionet"),
+        (("gemini",), "google", "gemini"),
+        (("google",), "google", "gemini"),
+        (("bedrockconverse",), "amazon-bedrock", "bedrockconverse"),
+        (("bedrock", "bedrockconverse"), "amazon-bedrock", "bedrock"),
+        ((), "my-own", "my-own"),
+    ],
+)
+def test_bmo_is_connected_under_its_own_names(there: tuple[str, ...], provider: str, name: str, tmp_path: Path) -> None:
+    path = bmo_file(tmp_path / "bmo.toml", *there)
+    put(bmo.connect(Link("/fake/bin/vault", MAIN_AGENT, (provider,)), target(path)))
+    tables = tomllib.loads(path.read_text())["providers"]
+    asking = {n for n, t in tables.items() if t["api_key"] == f"$(/fake/bin/vault helper token {provider} --tool bmo)"}
+    assert asking == {name}
+    assert set(tables) == {*there, name}
 
 
 def test_bmo_is_scrubbed(tmp_path: Path) -> None:

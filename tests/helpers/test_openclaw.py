@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -179,6 +179,9 @@ class Troubled:
         if what == "lab:bad":
             raise self.error
         return Given(Secret(f"fake-key-{what}"), "lab", what, "api_key", None)
+
+    def give_fitting(self, what: str, fits: Callable[[str, str], bool]) -> Given | None:
+        raise AssertionError
 
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         raise AssertionError

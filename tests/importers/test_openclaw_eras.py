@@ -272,7 +272,7 @@ def test_what_migrations_left_in_plain_text_is_warned_of(tmp_path: Path) -> None
     assert "without secrets" in why["auth-profiles.json.sqlite-import.1.bak"]
     assert "may hold secrets" in why["auth-profiles.json.migrated-broken"]
     assert "encrypted" in why[f"{'f' * 32}.json"]
-    assert ".env" in why
+    assert why[".env"].endswith(f"take it with: vault import dotenv --from {tmp_path / '.env'}")
     assert "canary" not in printed(findings)
     assert sorted(by_profile(findings)) == sorted(MAIN)
 

@@ -456,11 +456,11 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_any_commands() -> None:
-    run(examples=40, steps=40)
+    run(examples=25, steps=40)
 
 
 def test_long_sessions() -> None:
-    run(examples=4, steps=200)
+    run(examples=2, steps=200)
 
 
 @pytest.mark.soak

@@ -98,6 +98,19 @@ def test_a_wait_is_told_where_it_is_the_reason_and_nowhere_else() -> None:
     assert until(sources=()) == {B: None, A: None}
 
 
+def test_a_session_s_pin_comes_before_the_agent_s_and_everything_else() -> None:
+    for more in ({}, {"pin": A, "pinned_by": "main"}, {"order": [A]}, {"environment": ["FAKE"], "sources": ()}):
+        decision = choose("child", "openai", [key(A), key(B)], NOW, session_pin=B, **more)
+        assert decision.basis == "pinned for this session by VAULT_PIN"
+        assert decision.candidate is not None
+        assert decision.candidate.profile == B
+        codes = {c.what: c.code for c in decision.considered}
+        assert codes == {B: "chosen", A: "not_pinned"} | ({"env:FAKE": "not_pinned"} if "environment" in more else {})
+    decision = choose("child", "openai", [key(A)], NOW, session_pin=B, pin=A, pinned_by="main")
+    assert decision.chosen is None
+    assert {c.what: c.code for c in decision.considered} == {B: "missing", A: "not_pinned"}
+
+
 def test_a_pin_is_used_whatever_its_health() -> None:
     sick = Health(cooldown_until=NOW + 9, disabled_until=NOW + 9)
     for candidates in ([key(A, health=sick), key(B)], [key(A, health=sick)]):

@@ -86,7 +86,11 @@ def test_what_is_new_gone_or_other_is_told_and_counts(server: Server, path: Path
 def test_what_was_decided_here_holds_for_a_fetched_catalogue(server: Server, path: Path) -> None:
     found = document()
     found["infomaniak"]["env"] = ["INFOMANIAK_TOKEN", "INFOMANIAK_PRODUCT_ID"]
+    found["vercel"]["env"] = ["VERCEL_GATEWAY_KEY"]
     fetch(server, found, path)
+    vercel = catalogue.provider("vercel")
+    assert vercel is not None
+    assert (vercel.key_env, vercel.also_env) == (("VERCEL_GATEWAY_KEY",), ("VERCEL_API_KEY", "AI_GATEWAY_API_KEY"))
     infomaniak, bedrock = catalogue.provider("infomaniak"), catalogue.provider("amazon-bedrock")
     assert infomaniak is not None
     assert (infomaniak.key_env, infomaniak.also_env) == (("INFOMANIAK_TOKEN",), ("INFOMANIAK_API_KEY",))

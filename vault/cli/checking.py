@@ -94,7 +94,10 @@ def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
 
 
 def doctor(
-    family: Annotated[str, typer.Argument(metavar="[bedrock|vertex|azure]", help="Only a cloud family.")] = "",
+    cloud: Annotated[
+        str,
+        typer.Argument(metavar="[bedrock|vertex|azure|PROVIDER]", help="Only a cloud family, or one of its providers."),
+    ] = "",
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended here, asking before each.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Mend without asking.")] = False,
     json: JsonOption = False,
@@ -107,7 +110,7 @@ def doctor(
     from vault.cli.mending import Mending, body_of, show
 
     mending = Mending.asked_for(fix or yes, yes, json, no_input)
-    checks, mended = mending.of_family(family) if family else mending.of_vault()
+    checks, mended = mending.of_cloud(cloud) if cloud else mending.of_vault()
     findings = [c for c in checks if c.status != "ok"]
     if json:
         output.write_json("doctor", body_of(checks, mended))

@@ -20,7 +20,7 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import UsageError
-from vault.values import ProviderId, parse_profile, provider_of
+from vault.values import ProfileId, ProviderId, parse_profile
 
 if TYPE_CHECKING:
     from vault.model.choosing import Considered
@@ -42,6 +42,20 @@ def _provider(text: str) -> ProviderId:
     from vault.commands.naming import named_provider
 
     return named_provider(text)
+
+
+def _profile(text: str) -> ProfileId:
+    from vault.commands.naming import named_profile
+
+    return named_profile(text)
+
+
+def _ordered(text: str, provider: ProviderId) -> ProfileId:
+    """A profile of an order: whole, or its name alone, in which an @ is nothing special."""
+    before, at, name = text.partition("@")
+    if ":" in text:
+        return _profile(text)
+    return parse_profile(f"{provider}:{name if at and before == provider else text}")
 
 
 def why(
@@ -137,7 +151,7 @@ def order_set(
     from vault.commands.rotation import set_order
 
     name, wanted = agent_id(agent), _provider(provider)
-    ids = [str(parse_profile(p if ":" in p else f"{wanted}:{p}")) for p in profiles]
+    ids = [str(_ordered(p, wanted)) for p in profiles]
     with opened(name, no_input=no_input) as context:
         done = set_order(context, name, wanted, ids, reason=reason, command=command_id)
     _tell(
@@ -188,7 +202,7 @@ def pin(
     """Use this profile for its provider, and no other."""
     from vault.commands.rotation import pin as decide
 
-    name, target = agent_id(agent), parse_profile(profile)
+    name, target = agent_id(agent), _profile(profile)
     with opened(name, no_input=no_input) as context:
         done = decide(context, name, target, reason=reason, command=command_id)
     _tell("pin", json, done.position, f"agent {name} uses {target} and no other", profile=target, agent=name)
@@ -203,10 +217,11 @@ def unpin(
     no_input: NoInputOption = False,
 ) -> None:
     """Choose freely for a provider again."""
+    from vault.commands.naming import target
     from vault.commands.rotation import unpin as decide
 
     name = agent_id(agent)
-    wanted = provider_of(parse_profile(provider)) if ":" in provider else _provider(provider)
+    wanted, _ = target(provider)
     with opened(name, no_input=no_input) as context:
         done = decide(context, name, wanted, reason=reason, command=command_id)
     _tell("unpin", json, done.position, f"agent {name} chooses freely for {wanted}", provider=wanted, agent=name)
@@ -231,7 +246,7 @@ def report(
     from vault.cli.moments import parse_length, parse_moment
     from vault.commands.rotation import report as decide
 
-    name, target = agent_id(agent), parse_profile(profile)
+    name, target = agent_id(agent), _profile(profile)
     with opened(name, no_input=no_input) as context:
         now = context.clock.now()
         reset = None
@@ -271,7 +286,7 @@ def health_clear(
     """Forgive a profile's failures now."""
     from vault.commands.rotation import clear_health
 
-    name, target = agent_id(agent), parse_profile(profile)
+    name, target = agent_id(agent), _profile(profile)
     with opened(name, no_input=no_input) as context:
         done = clear_health(context, name, target, reason=reason, command=command_id)
     _tell("health", json, done.position, f"{target} is well", profile=target, agent=name)

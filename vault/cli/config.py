@@ -12,6 +12,7 @@ import typer
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, can_ask
 from vault.errors import NotReady, StorageError, Unavailable, UsageError
+from vault.providers.aliases import canonical
 from vault.settings import SOURCES, parse_settings, read_settings, settings_path
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def path(json: JsonOption = False) -> None:
 @app.command("show")
 def show(json: JsonOption = False) -> None:
     """Print the settings in force, the environment's overrides included."""
-    found = read_settings(os.environ)
+    found = read_settings(os.environ, canonical)
     providers = {
         name: {k: getattr(table, k) for k in table.__dataclass_fields__ if getattr(table, k)}
         for name, table in found.providers.items()
@@ -118,7 +119,7 @@ def _edited(draft: Path, place: Path) -> bool:
     if status:
         raise UsageError(f"the editor ended with status {status}", hint=kept)
     try:
-        parse_settings(draft.read_text("utf-8"), place)
+        parse_settings(draft.read_text("utf-8"), place, canonical)
     except NotReady as error:
         output.say(error.message)
         if typer.confirm("Edit it again?", default=True, err=True):

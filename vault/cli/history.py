@@ -11,7 +11,7 @@ import typer
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
 from vault.errors import InputError, UsageError
-from vault.values import MAIN_AGENT, parse_agent, parse_profile
+from vault.values import MAIN_AGENT, parse_agent
 
 if TYPE_CHECKING:
     from vault.commands.history import Filter
@@ -46,7 +46,7 @@ def history(
     """Show what happened, newest first. Never a secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.history import Filter, read_history
-    from vault.providers import catalogue
+    from vault.commands.naming import named_profile, resolve
 
     if sum((json, jsonl, csv)) > 1 or (follow and json):
         raise UsageError(
@@ -57,8 +57,8 @@ def history(
         now = context.clock.now()
         wanted = Filter(
             parse_agent(agent) if agent else "",
-            catalogue.resolve(provider) if provider else "",
-            parse_profile(profile) if profile else "",
+            resolve(provider) if provider else "",
+            named_profile(profile) if profile else "",
             tuple(types or []),
             actor,
             parse_moment(since, now) if since else None,

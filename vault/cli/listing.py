@@ -8,7 +8,6 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ProfileArgument, ProviderOption, agent_id, opened
-from vault.values import parse_profile
 
 if TYPE_CHECKING:
     from vault.commands.listing import Listed
@@ -88,9 +87,10 @@ def show(
     """Show one profile. Never its secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.listing import show_profile
+    from vault.commands.naming import named_profile
 
     name = agent_id(agent)
-    target = parse_profile(profile)
+    target = named_profile(profile)
     with opened(name, no_input=no_input) as context:
         now = context.clock.now()
         moment = parse_moment(at, now, end=True) if at else None
@@ -141,6 +141,8 @@ def _expiry(listed: Listed, now: int) -> str:
     facts = listed.held.facts
     if facts.expires_at is None:
         return ""
+    if facts.refresh_fingerprint and facts.expires_at <= 0:
+        return "renewed at use"
     if facts.refresh_fingerprint:
         return f"{output.until(facts.expires_at, now)} (refreshable)"
     return (

@@ -209,9 +209,10 @@ def _sign_in(
 
 def _take_over(wanted: Wanted, method: Method, agent: AgentId, json: bool, no_input: bool) -> None:
     """Take over the login another tool keeps. Nobody is asked anything: it has been signed in to already."""
+    from vault.commands.naming import is_profile, named_profile
     from vault.commands.sign_in import take_from_tool
 
-    named = wanted.what if ":" in wanted.what else wanted.profile
+    named = named_profile(wanted.what) if is_profile(wanted.what) else wanted.profile
     with opened(agent, no_input=no_input) as context:
         done = take_from_tool(context, agent, method, named, label=wanted.label, reason=wanted.reason)
         now = context.clock.now()

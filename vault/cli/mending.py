@@ -59,20 +59,20 @@ class Mending:
                 tell(mended)
             return list(last), mended
 
-    def of_family(self, family: str) -> Outcome:
-        """Look at the providers of one cloud. What is wrong there is mended outside the vault. Raises NotFound, UsageError."""
+    def of_cloud(self, named: str) -> Outcome:
+        """Look at a cloud family's providers, or one. What is wrong is mended outside the vault. Raises NotFound, UsageError."""
         from vault.commands.mending import Check
 
         if self.everything:
             raise UsageError(
-                f"what is wrong with {family} is mended outside the vault", hint="leave out --fix and --yes"
+                f"what is wrong with {named} is mended outside the vault", hint="leave out --fix and --yes"
             )
         with self._unlocked(always=True) as (_, context, checks):
             if context is not None:
-                from vault.commands.cloud import resolve_family
+                from vault.commands.cloud import modes_of
                 from vault.providers.cloud.modes import doctor_rows
 
-                rows = doctor_rows(resolve_family(context, MAIN_AGENT, family))
+                rows = doctor_rows(modes_of(context, MAIN_AGENT, named))
                 checks = [Check(r.name, r.status, r.text, r.hint) for r in rows]
         if not self.machine:
             show(checks)

@@ -21,6 +21,7 @@ from vault.cli.session import (
 )
 from vault.cli.settings_file import switch
 from vault.errors import NotReady, UsageError, VaultError
+from vault.providers.aliases import canonical
 from vault.settings import Settings, read_settings
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
@@ -89,10 +90,11 @@ def list_(
 @app.command("show")
 def show(provider: ProviderArgument, agent: AgentOption = "main", json: JsonOption = False) -> None:
     """Show what is known about a provider: variables, address, documentation, how to sign in. Never a secret."""
+    from vault.commands.naming import resolve
     from vault.providers import catalogue
 
     settings, use = _prepared(agent)
-    wanted = catalogue.resolve(provider)
+    wanted = resolve(provider)
     entry = catalogue.provider(wanted)
     body = _full(wanted, settings, use)
     if json:
@@ -142,7 +144,7 @@ def update(
 
     if sum((bool(url), previous, embedded)) > 1:
         raise UsageError("--url, --previous and --embedded exclude each other", hint="give one of them")
-    settings = read_settings(os.environ)
+    settings = read_settings(os.environ, canonical)
     follow_settings(os.environ)
     if previous or embedded:
         changed = bool(stored.go_back(stored.place())) if previous else stored.drop(stored.place())
@@ -171,12 +173,12 @@ def disable(provider: ProviderArgument, json: JsonOption = False) -> None:
 
 
 def _switch(provider: str, json: bool, *, on: bool) -> None:
-    from vault.providers import catalogue
+    from vault.commands.naming import resolve
 
     follow_settings(os.environ)
-    wanted = catalogue.resolve(provider)
+    wanted = resolve(provider)
     path, changed = switch(wanted, os.environ, on=on)
-    settings = read_settings(os.environ)
+    settings = read_settings(os.environ, canonical)
     allowed = _is_allowed(wanted, settings)
     if json:
         output.write_json(
@@ -197,7 +199,7 @@ def _switch(provider: str, json: bool, *, on: bool) -> None:
 
 def _prepared(agent: str) -> tuple[Settings, _Use]:
     follow_settings(os.environ)
-    settings = read_settings(os.environ)
+    settings = read_settings(os.environ, canonical)
     return settings, _in_use(agent_id(agent), settings)
 
 
@@ -358,4 +360,4 @@ def _tell_update(done: Updated, json: bool) -> None:
 def _is_allowed(provider: str, settings: Settings) -> bool:
     from vault.providers.aliases import allowed
 
-    return allowed(provider, settings.enabled_providers, settings.disabled_providers)
+    return allowed(provider, settings.enabled_providers, settings.disabled_providers, settings.own)

@@ -18,7 +18,7 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import UsageError, VaultError
-from vault.values import AgentId, length_of_time, parse_profile
+from vault.values import AgentId, length_of_time
 
 if TYPE_CHECKING:
     from vault.commands.probe import Probed
@@ -54,9 +54,10 @@ def refresh(
     rows: list[tuple[str, RefreshResult | None, str, VaultError | None]] = []
     with opened(name, no_input=no_input) as context:
         if profile:
+            from vault.commands.naming import named_profile
             from vault.projections.queries import View
 
-            target = parse_profile(profile)
+            target = named_profile(profile)
             owner = AgentId(View(context.queries, name).find(target).agent)
             rows.append((owner, refresh_one(context, owner, target, reason=reason), target, None))
         else:

@@ -18,7 +18,7 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import IntegrityError, UsageError, VaultError
-from vault.values import AgentId, ProfileId, parse_profile, provider_of
+from vault.values import AgentId, ProfileId, provider_of
 
 if TYPE_CHECKING:
     from vault.context import Context
@@ -55,9 +55,10 @@ def restore(
             "no profile was named", hint="write: vault restore PROFILE, or vault restore --order --provider P"
         )
     from vault.cli.moments import parse_moment
+    from vault.commands.naming import named_profile
     from vault.commands.restore import restore as bring_back
 
-    name, target = agent_id(agent), parse_profile(profile)
+    name, target = agent_id(agent), named_profile(profile)
     with opened(name, no_input=no_input) as context:
         moment = parse_moment(at, context.clock.now(), end=True) if at else None
         done = bring_back(context, name, target, to=to, at=moment, reason=reason, command=command_id)
@@ -111,12 +112,12 @@ def _order(
     provider: str, to: int | None, at: str, agent: str, reason: str, command_id: str, json: bool, no_input: bool
 ) -> None:
     from vault.cli.moments import parse_moment
+    from vault.commands.naming import target
     from vault.commands.rotation import restore_order
-    from vault.providers import catalogue
 
     if not provider:
         raise UsageError("no provider was named", hint="write: vault restore --order --provider P")
-    name, wanted = agent_id(agent), catalogue.resolve(provider.partition(":")[0])
+    name, wanted = agent_id(agent), target(provider)[0]
     with opened(name, no_input=no_input) as context:
         position = to
         if at:

@@ -9,12 +9,14 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, complete_provider, opened
+from vault.providers.cloud import MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vault.commands.probe import Probed
     from vault.commands.status import ProviderStatus
+    from vault.providers.cloud.modes import CloudMode
     from vault.values import AgentId
 
 
@@ -31,13 +33,17 @@ def status(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """For every provider in use: what would be used, from where, until when, and whether it is known to work."""
+    """For every provider in use: what would be used, from where, until when, and whether it is known to work.
+
+    Of a cloud family (bedrock, vertex, azure) or one cloud provider also the mode: its source, region, profile and readiness.
+    """
+    from vault.commands.cloud import mode_of
     from vault.commands.naming import named_provider
     from vault.commands.status import status as look
     from vault.commands.status import worst
 
     name = agent_id(agent)
-    if provider in ("bedrock", "vertex", "azure"):
+    if provider in MEMBERS:
         _cloud(provider, name, check, json, no_input)
         return
     wanted = [named_provider(provider)] if provider else []
@@ -75,6 +81,8 @@ def status(
             ],
         )
         _say_more(found, answers)
+        for s in found if provider else ():
+            _show_mode(mode_of(s.decision))
     if check:
         raise typer.Exit(worst(found))
 
@@ -112,6 +120,14 @@ def _say_more(found: list[ProviderStatus], answers: Mapping[str, Probed]) -> Non
             )
 
 
+def _show_mode(mode: CloudMode | None) -> None:
+    """A cloud provider's mode with every source and what became of it; nothing for another provider."""
+    from vault.providers.cloud.modes import reason_rows, status_rows
+
+    if mode is not None:
+        output.table(("", ""), [*status_rows(mode), *reason_rows(mode)])
+
+
 def _say(text: str, hint: str) -> None:
     output.say(output.printable(text))
     if hint:
@@ -119,10 +135,10 @@ def _say(text: str, hint: str) -> None:
 
 
 def _cloud(family: str, agent: AgentId, check: bool, json: bool, no_input: bool) -> None:
-    """The resolved mode of every provider of a cloud family, redacted."""
+    """The resolved modes of a cloud family's providers, redacted."""
     from vault.commands.cloud import check_of, resolve_family
     from vault.commands.status import WARN_BEFORE
-    from vault.providers.cloud.modes import as_json, reason_rows, status_rows
+    from vault.providers.cloud.modes import as_json
 
     with opened(agent, no_input=no_input) as context:
         modes = resolve_family(context, agent, family)
@@ -131,7 +147,7 @@ def _cloud(family: str, agent: AgentId, check: bool, json: bool, no_input: bool)
         output.write_json("status-cloud", {"family": family, "agent": agent, "modes": [as_json(m) for m in modes]})
     else:
         for mode in modes:
-            output.table(("", ""), [*status_rows(mode), *reason_rows(mode)])
+            _show_mode(mode)
     if check:
         checks = {check_of(m, now, WARN_BEFORE) for m in modes}
         raise typer.Exit(1 if 1 in checks else max(checks, default=0))
@@ -143,7 +159,7 @@ def _expiry(s: ProviderStatus, now: int) -> str:
         return ""
     candidate = s.decision.candidate
     if candidate is not None and candidate.facts is not None and candidate.facts.ownership == "external":
-        return "renewed by its own tool"
+        return "renewed by its own tool" if s.state in ("ok", "refused") else ""
     if s.refreshable and s.state == "ok":
         return "renewed at use"
     return output.until(s.expires_at, now)
@@ -158,6 +174,10 @@ def _health(s: ProviderStatus, now: int) -> str:
 
 
 def _body(s: ProviderStatus, answer: Probed | None) -> dict[str, Any]:
+    from vault.commands.cloud import mode_of
+    from vault.providers.cloud.modes import as_json
+
+    mode = mode_of(s.decision)
     return {
         "provider": s.provider,
         "name": s.name,
@@ -180,6 +200,7 @@ def _body(s: ProviderStatus, answer: Probed | None) -> dict[str, Any]:
         "proof": s.proof or None,
         "text": s.text or None,
         "hint": s.hint or None,
+        "cloud": as_json(mode) if mode else None,
         "probe": {
             "outcome": answer.outcome,
             "detail": answer.detail or None,

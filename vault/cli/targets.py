@@ -9,7 +9,7 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import can_ask
-from vault.commands.naming import named_provider
+from vault.commands.naming import is_profile, named_profile, named_provider, resolve
 from vault.errors import NotFound, UsageError
 from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_profile, profile_id, provider_of
 
@@ -18,17 +18,15 @@ T = TypeVar("T")
 
 def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
     """The profile to log in to, from what was given or, on a terminal, chosen."""
-    from vault.providers import catalogue
-
-    if ":" in what:
-        named = parse_profile(what)
+    if is_profile(what):
+        named = named_profile(what)
         if profile and profile not in (named, named.partition(":")[2]):
             raise UsageError(f"{what} and --profile {profile} name two profiles", hint="name one")
         named_provider(provider_of(named))
         return named
     if not what and ":" in profile:
         return find_target(profile, "", no_input)
-    provider = catalogue.resolve(what) if what else choose_provider(no_input)
+    provider = resolve(what) if what else choose_provider(no_input)
     if ":" in profile:
         named = parse_profile(profile)
         if provider_of(named) != provider:
@@ -67,8 +65,8 @@ def choose_provider(no_input: bool) -> ProviderId:
 
 def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -> ProfileId:
     """The profile to log out: named, the only one of a named provider, or chosen."""
-    if ":" in what:
-        return parse_profile(what)
+    if is_profile(what):
+        return named_profile(what)
     if what:
         what = named_provider(what)
         profiles = [p for p in profiles if p.partition(":")[0] == what]

@@ -73,7 +73,7 @@ def advise(context: Context, agent: AgentId, provider: ProviderId) -> Advice:
         return Advice(provider, found.state, why, found.hint, (), reasons)
     what, owner = _subject(found, agent)
     kind = _kind(context, what, owner)
-    if found.state == OK and found.word == UNPROVEN and REFUSED in found.proof:
+    if found.state in (OK, REFUSED) and found.word == UNPROVEN and REFUSED in found.proof:
         why = f"the provider refused it when it was asked last ({found.proof})"
         kind = "api_key" if CLAUDE_CODE_ONLY in found.proof else kind
     ways = _again(context, what, owner) or _ways(provider, what, owner, kind)

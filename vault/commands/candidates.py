@@ -1,19 +1,26 @@
-"""What may be chosen for an agent at a provider: stored profiles and variables that are set; and the choice among them."""
+"""What may be chosen for an agent at a provider: stored profiles and variables that are set; and the choice among them.
+
+``VAULT_PIN`` pins profiles for this process and what it starts: ``anthropic:work,openai@b``, at most one of a provider. It comes
+before any agent's pin, for every agent, and doesn't touch what is said of the past.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vault.commands.naming import target
 from vault.context import Context
+from vault.errors import NotReady, VaultError
 from vault.model.choosing import Candidate, Decision, choose
 from vault.projections.queries import Queries, View
 from vault.providers import catalogue
 from vault.providers.cloud import MEMBERS, OVERRIDDEN, family_of_id
 from vault.settings import SOURCES
 from vault.unlock.references import quick
-from vault.values import AgentId, ProviderId
+from vault.values import AgentId, ProfileId, ProviderId
 
+SESSION_PIN = "VAULT_PIN"
 STORED_ONLY = ("stored",)
 _CLOUD_KEYS = ("auth_source", "family", "region", "profile", "project", "location", "endpoint", "resource")
 
@@ -27,7 +34,10 @@ def choose_among(
     queries: Queries | None = None,
     now: int | None = None,
 ) -> Decision:
-    """Choose by the sources given, first first, whatever the settings say. Raises NotFound for an unknown agent."""
+    """Choose by the sources given, first first, whatever the settings say.
+
+    Raises NotFound for an unknown agent, NotReady for a VAULT_PIN that can't be understood.
+    """
     view = View(queries or context.queries, agent)
     order, ordered_by = view.order(provider)
     pin, pinned_by = view.pin(provider)
@@ -40,12 +50,43 @@ def choose_among(
         context.clock.now() if now is None else now,
         pin=pin,
         pinned_by=pinned_by,
+        session_pin=session_pin(context.environ, provider) if queries is None else "",
         order=order,
         ordered_by=ordered_by,
         environment=[name for name in names if context.environ.get(name, "").strip()],
         dotenv=[name for name in names if dotenv and context.dotenv.get(name)],
         sources=sources,
     )
+
+
+def session_pins(environ: Mapping[str, str]) -> dict[ProviderId, ProfileId]:
+    """The profiles that VAULT_PIN pins, by provider. Raises NotReady (exit 78) for one that can't be understood."""
+    found: dict[ProviderId, ProfileId] = {}
+    hint = "write it as provider:name, several separated by commas"
+    for text in (part.strip() for part in environ.get(SESSION_PIN, "").split(",")):
+        if not text:
+            continue
+        try:
+            provider, profile = target(text, environ)
+        except VaultError as error:
+            raise NotReady(f"{SESSION_PIN}: {error.message}", hint=error.hint or hint) from None
+        if profile is None:
+            raise NotReady(f"{SESSION_PIN} names the provider {provider} and no profile of it", hint=hint)
+        if found.setdefault(provider, profile) != profile:
+            raise NotReady(f"{SESSION_PIN} names two profiles of {provider}", hint="name one")
+    return found
+
+
+def session_pin(environ: Mapping[str, str], provider: ProviderId) -> str:
+    """The profile that VAULT_PIN pins for a provider, or an empty text. Raises NotReady."""
+    return session_pins(environ).get(provider, "")
+
+
+def pin_of(context: Context, agent: AgentId, provider: ProviderId) -> tuple[str, str]:
+    """(profile, by whom in words) of the pin in force, empty texts for none. Raises NotFound, NotReady."""
+    pin, owner = View(context.queries, agent).pin(provider)
+    session = session_pin(context.environ, provider)
+    return (session, SESSION_PIN) if session else (pin, f"agent {owner}" if pin else "")
 
 
 def allowed_sources(context: Context, provider: ProviderId) -> tuple[str, ...]:

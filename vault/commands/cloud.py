@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from vault.commands.candidates import STORED_ONLY, choose_among
+from vault.commands.candidates import SESSION_PIN, STORED_ONLY, allowed_sources, choose_among, family_of, pin_of
 from vault.commands.cloud_mode import STORED, Resolved, resolve, what_of
 from vault.context import Context
 from vault.errors import NotFound
 from vault.model.choosing import CODES, Considered, Decision
 from vault.projections.queries import View
+from vault.providers import catalogue
 from vault.providers.cloud import MEMBERS
 from vault.providers.cloud.modes import CloudMode, Problem, Reason
 from vault.providers.cloud.settings import settings_of_family
@@ -62,7 +63,7 @@ def decide_cloud(context: Context, agent: AgentId, provider: ProviderId, *, now:
     now = context.clock.now() if now is None else now
     stored = choose_among(context, agent, provider, sources=STORED_ONLY, now=now)
     stored = replace(stored, considered=[c for c in stored.considered if c.kind != "environment"])
-    pin, _ = View(context.queries, agent).pin(provider)
+    pin, by = pin_of(context, agent, provider)
     if not pin:
         resolved = resolve(context, provider, stored.candidate, now=now)
         return _decision(agent, provider, resolved, _lines(resolved, stored))
@@ -70,7 +71,10 @@ def decide_cloud(context: Context, agent: AgentId, provider: ProviderId, *, now:
     passed = [replace(line, code="not_pinned", note="") for line in _sources(everything)]
     if stored.candidate is None:
         reason = next((c.text for c in stored.considered if c.what == pin), CODES["missing"])
-        text, hint = f"the pinned profile {pin} can't be used: {reason}", f"vault unpin {provider}, or mend it"
+        text, hint = (
+            f"the pinned profile {pin} can't be used: {reason}",
+            f"unset {SESSION_PIN}" if by == SESSION_PIN else f"vault unpin {provider}, or mend it",
+        )
         problem = Problem("not_set", text, hint)
         mode = CloudMode(provider, everything.mode.cloud, everything.mode.auth_source, problems=(problem,))
         resolved = Resolved(everything.family, mode, mode)
@@ -81,14 +85,61 @@ def decide_cloud(context: Context, agent: AgentId, provider: ProviderId, *, now:
 
 
 def resolve_family(context: Context, agent: AgentId, family: str) -> list[CloudMode]:
-    """The mode of every provider of a family, the settings' own ones too. Raises NotFound for an unknown family, NotReady."""
+    """The modes of a family's providers: of the catalogue's first, of every other one that is set up, of the settings' own.
+
+    A provider is set up when something is stored, set or in the settings for it. Raises NotFound for an unknown family, NotReady.
+    """
     if family not in FAMILIES:
         raise NotFound(f"there is no cloud family {family}", hint="use bedrock, vertex or azure")
     tables: dict[str, dict[str, str]] = {
         name: {"family": table.family} if table.family else {} for name, table in context.settings.providers.items()
     }
-    providers = [found.provider for found in settings_of_family(family, tables)]
-    return [decide_cloud(context, agent, ProviderId(name)).resolved.mode for name in providers]
+    found = [ProviderId(settings.provider) for settings in settings_of_family(family, tables)]
+    return [_mode_of(context, agent, name) for name in found if _is_set_up(context, agent, family, name)]
+
+
+def modes_of(context: Context, agent: AgentId, named: str) -> list[CloudMode]:
+    """The modes of a family, or of one provider of a family: an id, display name or alias, or an id of the settings' own.
+
+    Raises NotFound for anything else, NotReady.
+    """
+    from vault.commands.naming import named_provider
+
+    if named in FAMILIES:
+        return resolve_family(context, agent, named)
+    provider = ProviderId(named) if named in context.settings.providers else named_provider(named)
+    if not family_of(context, provider):
+        raise NotFound(f"{provider} is of no cloud family", hint="use bedrock, vertex, azure or one of their providers")
+    return [_mode_of(context, agent, provider)]
+
+
+def _mode_of(context: Context, agent: AgentId, provider: ProviderId) -> CloudMode:
+    return decide_cloud(context, agent, provider).resolved.mode
+
+
+def _is_set_up(context: Context, agent: AgentId, family: str, provider: ProviderId) -> bool:
+    """Whether a provider counts among its family's: the first always does, another by what there is for it."""
+    first, *others = MEMBERS[family]
+    if provider not in others or provider in context.settings.providers:
+        return True
+    view = View(context.queries, agent)
+    if view.visible(provider) or view.pin(provider)[0] or view.order(provider)[0]:
+        return True
+    sources = allowed_sources(context, provider)
+    variables = {
+        **(context.dotenv if "dotenv" in sources else {}),
+        **(context.environ if "environment" in sources else {}),
+    }
+    if provider in {hit for hit, _ in catalogue.environment_hits(variables)}:
+        return True
+    entry, leading = catalogue.provider(provider), catalogue.provider(first)
+    own = set(entry.fact_env if entry else ()) - set(leading.fact_env if leading else ())
+    return any(variables.get(name, "").strip() for name in own)
+
+
+def mode_of(decision: Decision) -> CloudMode | None:
+    """The mode that made a decision; None for a decision about any provider of no cloud family."""
+    return decision.resolved.mode if isinstance(decision, CloudDecision) else None
 
 
 def check_of(mode: CloudMode, now: int, warn_before: int) -> int:

@@ -151,7 +151,7 @@ def outgoing_of(
     dry_run: bool,
     left_out: list[Skipped],
 ) -> Outgoing | None:
-    """A credential as it may go out, its access token with life left; None, and why in ``left_out``. Raises IntegrityError."""
+    """A credential as it may go out, its access token with life left; None, and why in ``left_out``."""
     held, profile = state.current, ProfileId(state.profile)
     if held is None:
         return None
@@ -198,7 +198,7 @@ def _append(
     hand_over: bool,
     reason: str,
 ) -> int | None:
-    """The events of an export, None where only an order goes. Raises WrongExpectedVersion when a profile that is handed over changed meanwhile."""
+    """Append the events of an export; None where only an order goes. Raises WrongExpectedVersion."""
     drafts: list[Draft] = []
     expected: dict[str, int] = {}
     for written in plan.written:

@@ -32,14 +32,14 @@ class Desk:
 
     def give(self, what: str, *, agent: str = "") -> Given:
         """Hand out for a provider or a profile. Raises what ``issue`` raises, InputError."""
-        provider, profile = target(what)
+        provider, profile = target(what, self.context.environ)
         name = self._agent(agent)
         way = f"helper {self.helper}"
         return self._given(name, issue(self.context, name, provider, profile=profile, way=way, program=self.tool))
 
     def give_fitting(self, what: str, fits: Callable[[str, str], bool]) -> Given | None:
         """The first, in the order they would be tried, that ``fits`` (kind, secret); what doesn't fit isn't handed out."""
-        provider, profile = target(what)
+        provider, profile = target(what, self.context.environ)
         way = f"helper {self.helper}"
         tried: set[str] = set()
         for named in [profile] if profile is not None else [None, *self._others(provider)]:

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from vault.commands import mending, outside
 from vault.commands.candidates import resolvable
+from vault.commands.external import external
 from vault.commands.mending import Check, finding
 from vault.commands.naming import with_agent
 from vault.commands.status import (
     EXPIRED,
     EXPIRING,
     NEEDS_SIGN_IN,
+    OK,
+    REFUSED,
     STALE,
     UNCERTAIN,
     dangling,
@@ -90,7 +93,9 @@ def _profile(context: Context, state: ProfileState, told: _Told) -> Iterator[Che
         yield finding("credentials", text, "upgrade agent-vault")
         return
     lived, text = life(context, state, now)
-    if lived in (EXPIRED, EXPIRING, NEEDS_SIGN_IN):
+    if lived in (OK, REFUSED) and external(state):
+        yield from _elsewhere(context, state, who)
+    elif lived in (EXPIRED, EXPIRING, NEEDS_SIGN_IN, REFUSED):
         yield finding("credentials", f"{who}: {text}", command=sign_in_line(context, state))
     elif lived == UNCERTAIN:
         text = f"the last refresh of {who} has no known outcome"
@@ -117,6 +122,21 @@ def _stale(context: Context, state: ProfileState, who: str, text: str) -> Check:
     why = text if there.found == outside.SAME else f"it has ended, and {there.why}"
     command = there.hint if there.hint.startswith("vault ") else ""
     return finding("external", f"{who}: {why}", there.hint, command=command)
+
+
+def _elsewhere(context: Context, state: ProfileState, who: str) -> Iterator[Check]:
+    """A login that can be used here, and not at the tool that owns it."""
+    there = outside.look(context, state)
+    lived, text = life(context, state, context.clock.now())
+    if lived == REFUSED and there.found in (outside.SAME, outside.UNREAD):
+        yield finding("credentials", f"{who}: {text}", command=sign_in_line(context, state))
+    elif there.found == outside.ENDED:
+        yield finding("external", f"{who}: {there.why}", mend=mending.read_again(state, there.tool))
+    elif there.found == outside.GONE:
+        sync = f"vault sync {there.tool}"
+        yield finding("external", f"{who}: {there.why}", f"{there.hint}, then: {sync}", command=sync)
+    elif there.found == outside.UNREAD:
+        yield finding("external", f"{who}: {there.why}", there.hint)
 
 
 def _reference(context: Context, facts: CredentialFacts, told: _Told) -> tuple[str, str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vault.commands.candidates import STORED_ONLY, clouds_meant, family_of
 from vault.commands.naming import with_agent
-from vault.commands.ready import Ready, named_candidate, nothing_usable
+from vault.commands.ready import Ready, after_failures, named_candidate, nothing_usable, unresolved
 from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import IntegrityError, NotFound, SignInAgain, UsageError, VaultError
 from vault.events.credentials import AnyCredential, OAuth, Reference, Token, WellKnown
 from vault.events.types import CredentialIssued
 from vault.log.records import Draft
-from vault.model.choosing import Candidate
+from vault.model.choosing import Candidate, Considered, Decision
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
 from vault.providers import catalogue
@@ -109,7 +109,10 @@ def prepare(
     program: str = "",
     sources: Sequence[str] | None = None,
 ) -> Ready:
-    """Choose and open a credential without handing it out. Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone."""
+    """Choose and open a credential without handing it out; a reference that can't be resolved gives way to what comes next.
+
+    Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, and what ``fetch`` raises when nothing comes after a reference.
+    """
     program = program or context.actor.program
     _reread(context, agent, [provider], profile)
     named = None if profile is None else named_candidate(context, agent, profile)
@@ -120,15 +123,29 @@ def prepare(
     decision = decide(context, agent, provider, sources=sources)
     if decision.chosen is None:
         raise nothing_usable(decision)
+    variable, failed = decision.chosen, list[tuple[str, VaultError]]()
     if decision.candidate is not None:
-        return _stored(context, agent, decision.candidate, way, program)
-    source, _, name = decision.chosen.what.partition(":")
+        ready = _first_open(context, agent, provider, _in_turn(context, decision), way, program, failed)
+        if ready is not None:
+            return ready
+        # A variable that stored profiles come before is next when none of them can be had, as where there are none.
+        behind = next((c for c in decision.considered if c.code == "stored_first"), None)
+        if behind is None:
+            raise unresolved(agent, provider, failed)
+        variable = behind
+    return after_failures(_of_variable(context, agent, provider, variable, way, program), failed)
+
+
+def _of_variable(
+    context: Context, agent: AgentId, provider: ProviderId, variable: Considered, way: str, program: str
+) -> Ready:
+    source, _, name = variable.what.partition(":")
     value = parse_secret((context.environ if source == "env" else context.dotenv)[name])
     event = CredentialIssued(
         agent=agent,
         owner=agent,
         provider=provider,
-        source=decision.chosen.what,
+        source=variable.what,
         fingerprint=context.keys.fingerprint(value),
         way=way,
         program=program,
@@ -158,24 +175,23 @@ def prepare_all(
     _reread(context, agent, seen)
     ready = []
     for provider in seen:
-        what: str = provider
+        failed: list[tuple[str, VaultError]] = []
         try:
             if family_of(context, provider):
                 told = provider in kept or meant[provider]
                 if context.allows(provider) and (told or decide(context, agent, provider).considered):
                     ready.append(_cloud(context, agent, provider, None, way, program or context.actor.program))
                 continue
-            for candidate in _usable(context, agent, provider):
-                what = candidate.profile
-                why = _misplaced(context, candidate)
-                if not why:
-                    ready.append(_stored(context, agent, candidate, way, program or context.actor.program))
-                    break
-                _leave_out(left_out, what, UsageError(why, hint=f"insist with: vault {way} --provider {what}"))
+            fitting = _fitting(context, agent, provider, way, left_out)
+            found = _first_open(context, agent, provider, fitting, way, program or context.actor.program, failed)
+            if found is not None:
+                ready.append(found)
+            elif failed:
+                raise unresolved(agent, provider, failed)
         except IntegrityError:
             raise
         except VaultError as error:
-            _leave_out(left_out, what, error)
+            _leave_out(left_out, failed[0][0] if len(failed) == 1 else provider, error)
     return ready
 
 
@@ -185,14 +201,48 @@ def _leave_out(left_out: list[tuple[str, VaultError]] | None, what: str, error: 
     left_out.append((what, error))
 
 
-def _usable(context: Context, agent: AgentId, provider: ProviderId) -> Iterable[Candidate]:
+def _in_turn(context: Context, decision: Decision) -> Iterator[Candidate]:
     """The stored profiles that can be used, the chosen one first."""
-    decision = decide(context, agent, provider, sources=STORED_ONLY)
     if decision.candidate is not None:
         yield decision.candidate
     for line in decision.considered:
-        if line.code in ("next", "cooling_down"):
-            yield named_candidate(context, agent, ProfileId(line.what))
+        if line.owner and line.code in ("next", "cooling_down"):
+            yield named_candidate(context, AgentId(decision.agent), ProfileId(line.what))
+
+
+def _fitting(
+    context: Context, agent: AgentId, provider: ProviderId, way: str, left_out: list[tuple[str, VaultError]] | None
+) -> Iterator[Candidate]:
+    """Those whose secret is what the provider's variables mean; the others met on the way are left out."""
+    for candidate in _in_turn(context, decide(context, agent, provider, sources=STORED_ONLY)):
+        why = _misplaced(context, candidate)
+        if not why:
+            yield candidate
+            continue
+        hint = f"insist with: vault {way} --provider {candidate.profile}"
+        _leave_out(left_out, candidate.profile, UsageError(why, hint=hint))
+
+
+def _first_open(
+    context: Context,
+    agent: AgentId,
+    provider: ProviderId,
+    candidates: Iterable[Candidate],
+    way: str,
+    program: str,
+    failed: list[tuple[str, VaultError]],
+) -> Ready | None:
+    """The first that can be opened. References that can't be resolved go to ``failed``; whatever else fails is raised."""
+    for candidate in candidates:
+        try:
+            return after_failures(_stored(context, agent, candidate, way, program), failed)
+        except IntegrityError:
+            raise
+        except VaultError as error:
+            failed.append((candidate.profile, error))
+            if candidate.facts is None or candidate.facts.kind != Reference.kind:
+                raise unresolved(agent, provider, failed) from None
+    return None
 
 
 def _misplaced(context: Context, candidate: Candidate) -> str:

@@ -202,7 +202,7 @@ def clear_health(profile: ProfileState) -> Mend:
 
 
 def read_again(profile: ProfileState, tool: str) -> Mend:
-    """Take over what the tool that owns a login has renewed."""
+    """Take over what the tool that owns a login holds now."""
 
     def act(context: Context | None) -> int | None:
         from vault.commands.external import reread
@@ -210,12 +210,12 @@ def read_again(profile: ProfileState, tool: str) -> Mend:
         opened = _opened(context)
         (done,) = reread(opened, [profile], REASON)
         if done.done != "changed":
-            raise TryAgain(f"{tool} no longer holds a newer one", hint=f"use {tool} once")
+            raise TryAgain(f"{tool} no longer holds another one", hint=f"use {tool} once")
         fresh = opened.queries.profile(profile.agent, profile.profile)
         return fresh.current.position if fresh and fresh.current else None
 
-    text = f"take over what {tool} renewed for {profile.profile} of agent {profile.agent}"
-    return Mend(text, f"vault import {tool}", f"profile {profile.agent} {profile.profile}", act)
+    text = f"take over what {tool} holds now for {profile.profile} of agent {profile.agent}"
+    return Mend(text, f"vault sync {tool}", f"profile {profile.agent} {profile.profile}", act)
 
 
 def keep_one(token: str, holders: Sequence[ProfileState], lineages: Mapping[str, Sequence[str]]) -> Mend:

@@ -1,26 +1,67 @@
-"""What a person means by ``anthropic`` or ``anthropic:work``."""
+"""What a person means by ``anthropic``, ``anthropic:work`` or ``anthropic@work``.
+
+The last two are the same profile. A provider is named by its id, its display name or another tool's id for it; an id that the
+settings define with a ``family`` comes before what other tools mean by it.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
+from vault.errors import VaultError
 from vault.providers import catalogue
-from vault.values import ProfileId, ProviderId, parse_profile, parse_provider, provider_of
+from vault.values import ProfileId, ProviderId, parse_profile, parse_provider, profile_id, provider_of
 
 
-def target(text: str) -> tuple[ProviderId, ProfileId | None]:
-    """A provider, and a profile if one is named. Raises InputError, NotFound."""
-    if ":" in text:
-        profile = parse_profile(text)
+def target(text: str, environ: Mapping[str, str] = os.environ) -> tuple[ProviderId, ProfileId | None]:
+    """A provider, and a profile if one is named. ``environ`` says where the settings are. Raises InputError, NotFound."""
+    if is_profile(text):
+        profile = named_profile(text, environ)
         return provider_of(profile), profile
-    return named_provider(text), None
+    return named_provider(text, environ), None
 
 
-def named_provider(text: str) -> ProviderId:
-    """A provider by id, display name or alias, or by the host name of a server that has its own sign-in."""
+def is_profile(text: str) -> bool:
+    """Whether a text is written as a profile, ``provider:name`` or ``provider@name``, and not as a provider alone."""
+    return ":" in text or "@" in text
+
+
+def named_profile(text: str, environ: Mapping[str, str] = os.environ) -> ProfileId:
+    """A profile, written ``provider:name``, or ``provider@name`` with any name of the provider. Raises InputError, NotFound."""
+    provider, at, name = text.partition("@")
+    if not at or not provider or ":" in provider:
+        return parse_profile(text)
+    return profile_id(named_provider(provider, environ), name)
+
+
+def named_provider(text: str, environ: Mapping[str, str] = os.environ) -> ProviderId:
+    """A provider by id, display name or alias, or by the host name of a server that has its own sign-in.
+
+    Raises InputError, NotFound.
+    """
     if "." in text and catalogue.provider(text) is None and text == text.lower():
         return parse_provider(text)
-    return catalogue.resolve(text)
+    return resolve(text, environ)
+
+
+def resolve(text: str, environ: Mapping[str, str] = os.environ) -> ProviderId:
+    """A provider by id, display name or alias. Raises InputError, NotFound."""
+    meant = catalogue.resolve(text)
+    return meant if meant == text or not _is_own(text, environ) else parse_provider(text)
 
 
 def with_agent(line: str, agent: str) -> str:
     """A command to type, for an agent: main needs no mention."""
     return line if agent == "main" else f"{line} --agent {agent}"
+
+
+def _is_own(text: str, environ: Mapping[str, str]) -> bool:
+    """Whether the settings define this id; settings that can't be read define none, and are told of when a vault opens."""
+    from vault.providers.aliases import canonical
+    from vault.settings import read_settings
+
+    try:
+        return text in read_settings(environ, canonical).own
+    except VaultError:
+        return False

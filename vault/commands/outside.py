@@ -8,7 +8,7 @@ from pathlib import Path
 from vault.commands.external import external
 from vault.commands.importing import TAKEN, take_over
 from vault.context import Context
-from vault.errors import VaultError
+from vault.errors import NotFound, VaultError
 from vault.events.types import ProfileImported
 from vault.interop.findings import Findings
 from vault.interop.tools import tool
@@ -17,13 +17,15 @@ from vault.model.streams import profile_stream
 from vault.values import AgentId, ProfileId
 
 RENEWED, SAME, GONE, UNREAD, ELSEWHERE = "renewed", "same", "gone", "unread", "elsewhere"
+ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What its own tool holds of a profile: renewed, same, gone, unread (``why`` says why) or elsewhere (it can't be read again).
 
-    ``hint`` is what a person can do; ``expires_at`` is the renewed one's, microseconds UTC.
+    It is ended when the tool holds another one that has ended: that one is taken over at the next use. ``hint`` is what a person
+    can do; ``expires_at`` is the renewed one's, microseconds UTC.
     """
 
     tool: str
@@ -43,6 +45,8 @@ def look(context: Context, profile: ProfileState) -> Looked:
     path = _source(context, profile)
     try:
         found = there.read(Path(path) if path else None, context.environ, Path.home()) if there.read else None
+    except NotFound as error:
+        return Looked(name, GONE, error.message, f"sign in with {there.title} again")
     except VaultError as error:
         return Looked(name, UNREAD, error.message, error.hint or f"sign in with {there.title} again")
     wanted = [f for f in found.found if (f.agent, f.profile) == (profile.agent, profile.profile)] if found else []
@@ -50,9 +54,12 @@ def look(context: Context, profile: ProfileState) -> Looked:
         return Looked(name, GONE, f"{path or there.title} no longer holds it", f"sign in with {there.title} again")
     taken = take_over(context, Findings(found.tool, found.paths, found=wanted), dry_run=True)
     expires = wanted[0].credential.expires()
-    if taken.count(TAKEN) and (expires is None or expires > context.clock.now()):
+    use_it = f"use {there.title} once, or sign in with it again"
+    if not taken.count(TAKEN):
+        return Looked(name, SAME, f"{there.title} has not renewed it", use_it)
+    if expires is None or expires > context.clock.now():
         return Looked(name, RENEWED, f"{there.title} has renewed it", "", expires)
-    return Looked(name, SAME, f"{there.title} has not renewed it", f"use {there.title} once, or sign in with it again")
+    return Looked(name, ENDED, f"{there.title} holds another one now, which has ended", use_it)
 
 
 def _source(context: Context, profile: ProfileState) -> str:

@@ -78,7 +78,7 @@ def probe(context: Context, agent: AgentId, provider: ProviderId, profile: Profi
     try:
         ready = prepare(context, agent, provider, profile=profile, way="probe", program="vault probe")
     except NotFound:
-        if profile is not None or not catalogue.is_local(provider, place.endpoint):
+        if profile is not None or (family_of(context, provider) or not catalogue.is_local(provider, place.endpoint)):
             raise
         return _without(context, provider, place)
     account, host, api = _facts(context, ready)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from vault.commands.candidates import resolvable
 from vault.commands.naming import with_agent
 from vault.context import Context
-from vault.errors import NotFound, SignInAgain, TryAgain
+from vault.errors import NotFound, SignInAgain, TryAgain, VaultError
 from vault.events.types import CredentialIssued
 from vault.model.choosing import CODES, Candidate, Decision, trouble
 from vault.projections.queries import View
 from vault.providers import catalogue
-from vault.values import AgentId, ProfileId, Secret, format_instant, provider_of
+from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,24 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
     if "stale" in codes:
         return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
     return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
+
+
+def unresolved(agent: AgentId, provider: ProviderId, failed: Sequence[tuple[str, VaultError]]) -> VaultError:
+    """The error when each (profile, error) was tried: the only one's own, else one like the first, naming them all."""
+    first = failed[0][1]
+    if len(failed) == 1:
+        return first
+    why = "; ".join(f"{profile}: {error.message}" for profile, error in failed)
+    return type(first)(
+        f"agent {agent} has no usable credential for {provider}: {why}",
+        hint=f"mend one of them, or {with_agent(f'vault login {provider}', agent)}",
+    )
+
+
+def after_failures(ready: Ready, failed: Sequence[tuple[str, VaultError]]) -> Ready:
+    """The credential with a note of the references that come before it and couldn't be resolved."""
+    notes = [f"used because {profile} can't be resolved: {error.message}" for profile, error in failed]
+    return replace(ready, note="; ".join([*notes, *([ready.note] if ready.note else [])]))
 
 
 def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Candidate:

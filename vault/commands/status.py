@@ -5,11 +5,12 @@
 | ok | usable, and nothing a person must do within 24 hours; or nothing is needed, as on this machine | 0 |
 | expiring | usable, ends within 24 hours, and nothing can renew it | 2 |
 | expired | it has ended, and nothing can renew it | 1 |
-| stale | it has ended here; the tool that owns it has not renewed it | 1 |
+| stale | it has ended here or at the tool that owns it, which has not renewed it | 1 |
 | needs_sign_in | the provider refused to refresh it, or two refreshes in a row have no known outcome | 1 |
 | uncertain | a refresh has no known outcome; it is tried once more | 0, or 1 once its access token has ended |
+| refused | it has not ended, and the provider refused it when it was asked last | 1 |
 | unusable | what there is can't be used: disabled, destroyed, leads nowhere, switched off | 1 |
-| missing | nothing is stored or set | 1 |
+| missing | nothing is stored or set, or the tool that owns it no longer holds it | 1 |
 
 A refreshable token is not expiring because its access token is short-lived. *Claimed* means that only the catalogue or the store
 says so, *proven* that the last probe or refresh worked, *unproven* that the last one did not, or told nothing.
@@ -21,31 +22,71 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vault.commands.candidates import allowed_sources, family_of
+from vault.commands.candidates import SESSION_PIN, allowed_sources, family_of, pin_of
+from vault.commands.external import external
 from vault.commands.naming import with_agent
+from vault.commands.standing import (
+    CLAIMED,
+    EXPIRED,
+    EXPIRING,
+    MISSING,
+    NEEDS_SIGN_IN,
+    OK,
+    PROVEN,
+    REFUSED,
+    STALE,
+    UNCERTAIN,
+    UNPROVEN,
+    UNUSABLE,
+    WARN_BEFORE,
+    dangling,
+    life,
+    proof_of,
+    sign_in_line,
+)
 from vault.commands.why import decide
 from vault.context import Context
 from vault.events.types import Health
 from vault.model.choosing import Considered, Decision
 from vault.model.health import WELL
 from vault.model.profile import ProfileState
-from vault.model.refresh import given_up_from
 from vault.projections.queries import View
 from vault.providers import catalogue
-from vault.values import DAY, AgentId, ProfileId, ProviderId, format_instant, provider_of
+from vault.values import AgentId, ProfileId, ProviderId, format_instant, provider_of
 
 if TYPE_CHECKING:
     from vault.commands.cloud import CloudState
     from vault.providers.cloud.modes import Problem
 
-OK, EXPIRING, EXPIRED, STALE = "ok", "expiring", "expired", "stale"
-NEEDS_SIGN_IN, UNCERTAIN, UNUSABLE, MISSING = "needs_sign_in", "uncertain", "unusable", "missing"
-WARN_BEFORE = DAY
+__all__ = [
+    "CLAIMED",
+    "CLOUD",
+    "EXPIRED",
+    "EXPIRING",
+    "LOCAL",
+    "MISSING",
+    "NEEDS_SIGN_IN",
+    "OK",
+    "PROVEN",
+    "REFUSED",
+    "STALE",
+    "STORED",
+    "UNCERTAIN",
+    "UNPROVEN",
+    "UNUSABLE",
+    "WARN_BEFORE",
+    "ProviderStatus",
+    "dangling",
+    "in_use",
+    "life",
+    "sign_in_line",
+    "status",
+    "worst",
+]
 
-CLAIMED, PROVEN, UNPROVEN = "claimed", "proven", "unproven"
 STORED, LOCAL, CLOUD = "stored", "local", "cloud"
 
-_FAILING = (EXPIRED, STALE, NEEDS_SIGN_IN, UNUSABLE, MISSING)
+_FAILING = (EXPIRED, STALE, NEEDS_SIGN_IN, REFUSED, UNUSABLE, MISSING)
 _ABSENT = {"missing", "hidden"}
 
 
@@ -122,45 +163,6 @@ def in_use(context: Context, agent: AgentId) -> list[ProviderId]:
     return sorted(p for p in found if context.allows(p))
 
 
-def life(context: Context, profile: ProfileState, now: int) -> tuple[str, str]:
-    """(state, what is the matter) of one profile, whatever is chosen. It is missing when it is logged out."""
-    held = profile.current
-    if held is None:
-        return MISSING, "it is logged out"
-    ends = held.facts.expires_at
-    ended = ends is not None and ends <= now
-    if held.facts.ownership == "external":
-        text = f"it has ended, and {held.tool or 'its own tool'}, which renews it, has not"
-        return (STALE, text) if ended else (OK, "")
-    if held.facts.refresh_fingerprint:
-        gone = given_up_from(profile)
-        if gone is not None and gone <= now:
-            if profile.needs_sign_in:
-                return NEEDS_SIGN_IN, f"the provider refused the refresh token ({profile.needs_sign_in})"
-            return NEEDS_SIGN_IN, "two refreshes in a row ended uncertain"
-        if profile.uncertain or dangling(profile, now):
-            return UNCERTAIN, "a refresh has no known outcome; it will be tried once more"
-        if ends is None or ends - now > WARN_BEFORE or _refreshed_by_somebody(context, profile):
-            return OK, ""
-    if ended:
-        return EXPIRED, "it has expired, and nothing can refresh it"
-    if ends is not None and ends - now <= WARN_BEFORE:
-        return EXPIRING, "it expires within 24 hours, and nothing can refresh it"
-    return OK, ""
-
-
-def dangling(profile: ProfileState, now: int) -> bool:
-    """Whether a refresh was claimed, its lease is over, and it has no outcome."""
-    return profile.claim is not None and profile.claim.lease_until <= now
-
-
-def sign_in_line(context: Context, profile: ProfileState) -> str:
-    """The line a person types to bring a profile's credential back the way it came."""
-    from vault.commands.advice import again
-
-    return again(context, AgentId(profile.agent), ProfileId(profile.profile))
-
-
 def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now: int) -> ProviderStatus:
     decision = decide(context, agent, provider, now=now)
     known = catalogue.provider(provider)
@@ -171,7 +173,7 @@ def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now:
         chosen = candidate = profile = None
     facts = candidate.facts if candidate else None
     ended = facts is not None and facts.expires_at is not None and facts.expires_at <= now
-    word, proven_at, proof = _proof(profile)
+    word, proven_at, proof = proof_of(profile)
     return ProviderStatus(
         provider=provider,
         name=known.name if known else provider,
@@ -215,6 +217,8 @@ def _found(
     if profile is None:
         return _Found(OK, expires_at=cloud.expires_at if cloud else None)
     state, text = life(context, profile, now)
+    if state in (OK, REFUSED) and external(profile):
+        return _elsewhere(context, decision, profile, now)
     if state == OK:
         return _Found(OK)
     once_more = with_agent(f"vault refresh {profile.profile}", profile.agent)
@@ -226,9 +230,10 @@ def _nothing(context: Context, decision: Decision, view: View, agent: AgentId, n
     provider = ProviderId(decision.provider)
     codes = {c.code for c in decision.considered} - _ABSENT
     if not codes:
-        if catalogue.is_local(provider, context.settings.provider(provider).endpoint):
+        of_a_cloud = family_of(context, provider)
+        if not of_a_cloud and catalogue.is_local(provider, context.settings.provider(provider).endpoint):
             return _Found(OK, source=LOCAL, kind="none")
-        return _missing(decision, view, with_agent(f"vault login {provider}", agent))
+        return _missing(context, decision, view, with_agent(f"vault login {provider}", agent))
     troubled = [
         state
         for c in decision.considered
@@ -246,12 +251,14 @@ def _nothing(context: Context, decision: Decision, view: View, agent: AgentId, n
     return _Found(UNUSABLE, told, with_agent(f"vault why {provider}", agent))
 
 
-def _missing(decision: Decision, view: View, login: str) -> _Found:
+def _missing(context: Context, decision: Decision, view: View, login: str) -> _Found:
     """Nothing is there: by an order or a pin that names what is gone, or at all."""
-    pinned, pinned_by = view.pin(decision.provider)
+    pinned, pinned_by = pin_of(context, AgentId(decision.agent), ProviderId(decision.provider))
+    if pinned and pinned_by == SESSION_PIN:
+        return _Found(MISSING, f"{SESSION_PIN} names {pinned}, which is gone", f"unset {SESSION_PIN}")
     order, ordered_by = view.order(decision.provider)
     if pinned:
-        return _Found(MISSING, f"agent {pinned_by} is pinned to {pinned}, which is gone", "vault doctor --fix")
+        return _Found(MISSING, f"{pinned_by} is pinned to {pinned}, which is gone", "vault doctor --fix")
     if order:
         text = f"the order of agent {ordered_by} names only what is gone: {', '.join(order)}"
         return _Found(MISSING, text, "vault doctor --fix")
@@ -275,7 +282,7 @@ def _ended(context: Context, troubled: Sequence[tuple[ProfileState, str, str]]) 
 
 
 def _stale(context: Context, profile: ProfileState, text: str) -> _Found:
-    from vault.commands.outside import RENEWED, look
+    from vault.commands.outside import GONE, RENEWED, look
 
     held = profile.current
     there = look(context, profile)
@@ -283,25 +290,32 @@ def _stale(context: Context, profile: ProfileState, text: str) -> _Found:
         told = f"{there.tool} has renewed it; that is read at its next use"
         kind = held.facts.kind if held else ""
         return _Found(OK, told, "", profile.profile, STORED, profile.agent, kind, there.expires_at)
+    if there.found == GONE:
+        return _Found(MISSING, f"it has ended, and {there.why}", there.hint)
     return _Found(STALE, text, there.hint)
 
 
-def _refreshed_by_somebody(context: Context, profile: ProfileState) -> bool:
-    """Whether anything says how its refresh token is exchanged. Opens the credential only where the registry knows no client."""
-    from vault.errors import VaultError
-    from vault.providers import clients
+def _elsewhere(context: Context, decision: Decision, profile: ProfileState, now: int) -> _Found:
+    """A profile that can be used here. One that another tool owns is judged by what that tool holds now."""
+    from vault.commands.outside import ENDED, GONE, RENEWED, UNREAD, look
 
-    provider = provider_of(ProfileId(profile.profile))
-    if any(provider in client.providers for client in clients.registry().clients) or profile.current is None:
-        return True
-    try:
-        credential = context.store.credential(profile.current.position)
-    except VaultError:
-        return True
-    try:
-        return clients.client_of(credential, provider, context.environ) is not None
-    except VaultError:
-        return False
+    there = look(context, profile)
+    if there.found == GONE:
+        return _Found(MISSING, f"{there.why}: what the vault has is used until it ends", there.hint)
+    state, text = life(context, profile, now)
+    if state == REFUSED and there.found not in (ENDED, RENEWED):
+        return _Found(REFUSED, text, sign_in_line(context, profile))
+    if there.found == UNREAD:
+        return _Found(OK, f"{there.why}: what the vault has is used until it ends", there.hint)
+    if there.found != ENDED:
+        return _Found(OK)
+    spare = next((c for c in decision.considered if c.code == "next"), None)
+    other = context.queries.profile(spare.owner, spare.what) if spare and spare.owner else None
+    if spare is None or (other is not None and life(context, other, now)[0] != OK):
+        return _Found(STALE, there.why, there.hint)
+    ends = other.current.facts.expires_at if other and other.current else None
+    text = f"{there.why}, so {spare.what} is used in place of {profile.profile}"
+    return _Found(OK, text, there.hint, spare.what, _source(spare), spare.owner, spare.kind, ends)
 
 
 def _cloud(context: Context, decision: Decision, now: int) -> CloudState | None:
@@ -321,14 +335,3 @@ def _mode_problems(decision: Decision) -> Sequence[Problem]:
         return ()
     problems: Sequence[Problem] = decision.resolved.mode.problems
     return problems
-
-
-def _proof(profile: ProfileState | None) -> tuple[str, int | None, str]:
-    """(claimed, proven or unproven; when; by what). A proof of another credential than the current one counts for nothing."""
-    if profile is None or profile.proof is None or profile.current is None:
-        return CLAIMED, None, ""
-    proof = profile.proof
-    if proof.fingerprint and proof.fingerprint != profile.current.facts.fingerprint:
-        return CLAIMED, None, ""
-    word = PROVEN if proof.outcome == "works" else UNPROVEN
-    return word, proof.at, f"{proof.how}: {proof.outcome}" + (f" ({proof.detail})" if proof.detail else "")

@@ -3,6 +3,9 @@
 A value that is ``${NAME}``, ``$(command)`` or ``keychain:PROVIDER`` is a reference, never run or looked up by an import. A
 provider's ``base_url`` is kept as a fact, and so is its ``type``. Connected, ``api_key`` is ``"$(vault helper token
 PROVIDER)"``, which such programs run whenever they need the key. Comments and everything else in the file stay.
+
+BMO has ids of its own for some providers (``gemini`` is ``google``): they are translated in both directions. A table that is
+there keeps its name, and so does a credential that came with another name than the first BMO has for the provider.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vault.errors import InputError, NotFound
+from msgspec import structs
+
+from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
 from vault.interop.documents import toml_bytes, toml_in
 from vault.interop.entries import ownership_of, usable_secret
@@ -20,11 +25,13 @@ from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
+from vault.providers import aliases, catalogue
 from vault.unlock.references import parse_reference
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, parse_provider, profile_id, provider_of
 
 NAME, _TITLE = "bmo", "BMO"
 _FACTS = ("base_url", "type")
+_KEPT = "bmo"
 _ASKS = "helper token"
 
 
@@ -46,13 +53,17 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                 continue
             try:
                 credential = credential_of(table)
-                profile = profile_id(parse_provider(str(name)), DEFAULT_NAME)
-                if any(f.profile == profile for f in findings.found):
-                    raise InputError(f"{findings.found[0].path} has it too, and comes first")
+                provider = _provider_called(str(name))
+                profile = profile_id(provider, DEFAULT_NAME)
+                first = next((f for f in findings.found if f.profile == profile), None)
+                if first is not None:
+                    raise InputError(f"{first.path} has a key for {provider} already, which comes first")
+                if name != _known(provider):
+                    credential = structs.replace(credential, extra={_KEPT: {"id": str(name)}})
             except InputError as error:
                 findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
                 continue
-            ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
+            ownership, why = ownership_of(provider, credential, _TITLE)
             findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
     return findings
 
@@ -90,12 +101,13 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
                 why = f"a {one.credential.kind} doesn't last in a file: vault connect bmo has the vault asked instead"
                 plan.left_out.append(Skipped(one.profile, str(path), why))
                 continue
-        table = _table(document, one.provider)
+        name = _name_in(document, one.provider, _kept(one.credential))
+        table = _table(document, name)
         table["api_key"] = value
-        for name in _FACTS:
-            if name in one.credential.metadata and name not in table:
-                table[name] = one.credential.metadata[name]
-        plan.written.append(Written(one.agent, one.profile, one.provider, str(path)))
+        for fact in _FACTS:
+            if fact in one.credential.metadata and fact not in table:
+                table[fact] = one.credential.metadata[fact]
+        plan.written.append(Written(one.agent, one.profile, name, str(path)))
     if plan.written:
         plan.writes.append(Write(path, toml_bytes(document)))
     return plan
@@ -106,8 +118,8 @@ def connect(link: Link, target: Target) -> Plan:
     plan, path = Plan(NAME), _target(target)
     document = toml_in(path)
     for what in link.what:
-        provider = ProviderId(what.partition(":")[0])
-        _table(document, provider)["api_key"] = f"$({shlex.join(link.asks('token', what, tool=NAME))})"
+        name = _name_in(document, what.partition(":")[0])
+        _table(document, name)["api_key"] = f"$({shlex.join(link.asks('token', what, tool=NAME))})"
     plan.writes.append(Write(path, toml_bytes(document), secret=_holds_secrets(document)))
     return plan
 
@@ -137,10 +149,41 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
         for one in found:
             if Path(one.path) == path and isinstance(one.credential, ApiKey):
                 asks = shlex.join(link.asks("token", one.profile, tool=NAME))
-                _table(document, provider_of(one.profile))["api_key"] = f"$({asks})"
+                name = _name_in(document, provider_of(one.profile), _kept(one.credential))
+                _table(document, name)["api_key"] = f"$({asks})"
         plan.writes.append(Write(path, toml_bytes(document)))
     del target
     return plan
+
+
+def _provider_called(name: str) -> ProviderId:
+    """The provider that BMO's name for one means. Raises InputError."""
+    try:
+        return catalogue.resolve(name)
+    except VaultError:
+        return parse_provider(name)
+
+
+def _known(provider: str) -> str:
+    """The first id that BMO has for a provider; the provider's own when it has none."""
+    return aliases.known_as("bmo", provider) or provider
+
+
+def _kept(credential: AnyCredential) -> str:
+    """The id a credential came with, if it is kept."""
+    kept = credential.extra.get(_KEPT)
+    name = kept.get("id") if isinstance(kept, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def _name_in(document: Any, provider: str, kept: str = "") -> str:
+    """What a provider is called in a file: as it came, else as BMO calls it, by preference with a name that is there."""
+    if kept:
+        return kept
+    known, there = _known(provider), _providers(document)
+    if known in there:
+        return known
+    return next((name for name in aliases.aliases_of(provider) if name in there), known)
 
 
 def _providers(document: Any) -> Any:

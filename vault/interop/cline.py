@@ -20,7 +20,7 @@ from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
-from vault.providers import catalogue
+from vault.providers import aliases, catalogue
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, format_instant, parse_provider, profile_id, provider_of
 
 NAME, _TITLE = "cline", "Cline"
@@ -30,8 +30,10 @@ _IDS = {
     "vertex": "google-vertex",
     "together": "togetherai",
     "openai-native": "openai",
+    "fireworks": "fireworks-ai",
+    "moonshot": "moonshotai",
 }
-_NAMES = {"google": "gemini", "amazon-bedrock": "bedrock", "google-vertex": "vertex", "togetherai": "together"}
+_NAMES = {provider: name for name, provider in _IDS.items() if provider != "openai"}
 _AWS = {"accessKey": "AWS_ACCESS_KEY_ID", "secretKey": "AWS_SECRET_ACCESS_KEY", "sessionToken": "AWS_SESSION_TOKEN"}
 _LEGACY = {
     "apiKey": "anthropic",
@@ -132,7 +134,7 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
         return
     held: list[tuple[str, AnyCredential]] = []
     try:
-        provider = parse_provider(_IDS.get(name, name))
+        provider = parse_provider(_IDS.get(name) or aliases.canonical(name) or name)
         if settings.get("apiKey"):
             held.append((DEFAULT_NAME, ApiKey(key=usable_secret(settings["apiKey"], "key"))))
         auth, aws = settings.get("auth"), settings.get("aws")

@@ -2,10 +2,12 @@
 
 | where | becomes |
 |---|---|
-| ``HOST:APP`` in ``apps.json``, ``HOST`` in ``hosts.json`` | ``github-copilot:USER``, a GitHub token |
+| ``HOST:APP`` in ``apps.json``, ``HOST`` in ``hosts.json`` | ``github-copilot:USER``, a sign-in with the GitHub token |
 | ``copilotTokens`` in ``config.json`` (JSON with comments around it) | the same; ``USER-cli`` where it is another token |
 | an account of ``config.json`` without a token | skipped: it is in the OS keyring |
 
+A sign-in is what the vault's own would be: the GitHub token refreshes it, and is exchanged for a Copilot token at the first use;
+until then the GitHub token stands in that one's place too, as one that has ended, so that it is never handed out.
 GitHub's tokens don't rotate, so both may hold them. A token goes back where it came from; a sign-in of the vault's own, made with
 the editors' client, goes to ``apps.json``. Copilot CLI is told by variables: ``COPILOT_GITHUB_TOKEN``, and for a model server of
 one's own (``COPILOT_PROVIDER_BASE_URL``) a command that it runs for every request. A provider's key goes to that provider's own
@@ -171,14 +173,14 @@ def _take(findings: Findings, path: Path, entry: _Entry) -> None:
         if entry.why:
             raise InputError(entry.why)
         token = usable_secret(entry.token, "token")
-        facts = {"username": entry.user} if entry.user else {}
+        facts = {"client": _CLIENT} | ({"username": entry.user} if entry.user else {})
         if entry.host not in ("", _PUBLIC):
             facts |= {"host": entry.host, "enterpriseUrl": f"https://{entry.host}"}
         same = next((f for f in findings.found if f.credential.secret() == token), None)
         if same is not None and same.path != str(path):
             raise InputError(f"it is the same as {same.profile}")
         origin = {"file": path.name, "key": entry.key, "entry": dict(entry.kept)}
-        credential = Token(token=token, metadata=facts, extra={KEPT: origin})
+        credential = OAuth(access=token, refresh=token, expires_at=0, metadata=facts, extra={KEPT: origin})
         name = parse_name("@".join(p for p in (entry.user or DEFAULT_NAME, facts.get("host")) if p))
         taken = {f.profile for f in findings.found}
         names = [name, f"{name}-cli" if path.name == _CONFIG else f"{name}-{path.stem}"]

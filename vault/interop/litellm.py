@@ -22,6 +22,7 @@ from vault.interop.entries import ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Tool
+from vault.providers import aliases
 from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, ProfileId, ProviderId, parse_provider, profile_id
 
 NAME, _TITLE = "litellm", "LiteLLM"
@@ -77,7 +78,8 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
         try:
             kind = str(parameters.get("model") or "").partition("/")
             prefix = kind[0] if kind[1] else "openai"
-            provider = parse_provider(_IDS.get(prefix, prefix).replace("_", "-"))
+            spelt = prefix.replace("_", "-")
+            provider = parse_provider(_IDS.get(prefix) or aliases.canonical(spelt) or spelt)
             credential = _key(parameters["api_key"])
             same = [f for f in findings.found if f.credential == credential and f.profile.startswith(f"{provider}:")]
             if same:

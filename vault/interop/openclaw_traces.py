@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def traces_in(folder: Path | None, agent_folders: list[Path]) -> list[Skipped]:
             why = "tokens that OpenClaw 2026.5 encrypted with a key of its own; no later version reads them"
             skipped.append(Skipped(name, str(sealed / name), why))
     if kind_of(folder / ".env") == "file":
-        why = "environment variables that OpenClaw loads when it starts, in plain text; they are not read here"
+        take = f"take it with: vault import dotenv --from {shlex.quote(str(folder / '.env'))}"
+        why = f"environment variables that OpenClaw loads when it starts, in plain text; {take}"
         skipped.append(Skipped(".env", str(folder / ".env"), why))
     return skipped
 

@@ -1,9 +1,9 @@
 """Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate once.
 
-Order of precedence: the pin; the sources (environment, .env, then stored, unless told otherwise); among stored profiles the
-explicit order if one is set (others excluded), else oauth, token, api_key, then least recently used. Those cooling down come
-last, the soonest end first. A pinned profile is used whatever its health. A profile that is logged out is missing, and hides
-nothing. Nothing depends on anything but the arguments.
+Order of precedence: the session's pin; the agent's pin; the sources (environment, .env, then stored, unless told otherwise);
+among stored profiles the explicit order if one is set (others excluded), else oauth, token, api_key, then least recently used.
+Those cooling down come last, the soonest end first. A pinned profile is used whatever its health. A profile that is logged out
+is missing, and hides nothing. Nothing depends on anything but the arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from vault.events.types import Health
 from vault.model.health import WELL
 
 RANKS = {"oauth": 0, "token": 1, "wellknown": 1, "api_key": 2, "reference": 2, "cloud": 3}
+
+BY_SESSION = "pinned for this session by VAULT_PIN"
 
 _PLACES = {"environment": "the environment", "dotenv": "the project's .env"}
 
@@ -103,6 +105,7 @@ def choose(
     *,
     pin: str = "",
     pinned_by: str = "",
+    session_pin: str = "",
     order: Sequence[str] | None = None,
     ordered_by: str = "",
     environment: Sequence[str] = (),
@@ -112,9 +115,11 @@ def choose(
     """Choose for (agent, provider). ``candidates`` come nearest owner first.
 
     ``environment`` and ``dotenv`` are names of variables that are set there; ``sources`` those that may be used, first first.
+    ``session_pin`` is the profile pinned for this process and what it starts; it comes before the agent's ``pin``.
     """
+    pin, pinned = (session_pin, BY_SESSION) if session_pin else (pin, f"pinned for agent {pinned_by}")
     visible, others = _visible(candidates)
-    ranked, passed, basis = _stored(provider, visible, now, pin, pinned_by, order, ordered_by)
+    ranked, passed, basis = _stored(provider, visible, now, pin, pinned, order, ordered_by)
     passed += others
     offers = {
         "environment": [Considered(f"env:{name}", "next", kind="environment") for name in environment],
@@ -213,7 +218,7 @@ def _stored(
     visible: Sequence[Candidate],
     now: int,
     pin: str,
-    pinned_by: str,
+    pinned: str,
     order: Sequence[str] | None,
     ordered_by: str,
 ) -> tuple[list[Considered], list[Considered], str]:
@@ -221,7 +226,7 @@ def _stored(
     by_profile = {c.profile: c for c in visible}
     passed: list[Considered] = []
     if pin:
-        named, excluded, basis = [pin], "not_pinned", f"pinned for agent {pinned_by}"
+        named, excluded, basis = [pin], "not_pinned", pinned
     elif order is not None:
         named, excluded, basis = list(order), "not_in_order", f"the order of agent {ordered_by}"
     else:

@@ -76,12 +76,16 @@ def _data() -> dict[str, Any]:
     return data
 
 
-def allowed(provider: str, enabled: Collection[str], disabled: Collection[str]) -> bool:
-    """Whether a provider may be used by lists that may hold any tool's name for it, in any case. Being disabled wins."""
-    if provider in _meant(disabled):
+def allowed(provider: str, enabled: Collection[str], disabled: Collection[str], own: Collection[str] = ()) -> bool:
+    """Whether a provider may be used by lists that may hold any tool's name for it, in any case. Being disabled wins.
+
+    ``own`` are ids that the settings define: they mean themselves, whatever other tools mean by them.
+    """
+    if provider in _meant(disabled, own):
         return False
-    return not enabled or provider in _meant(enabled)
+    return not enabled or provider in _meant(enabled, own)
 
 
-def _meant(listed: Collection[str]) -> set[str]:
-    return {canonical(name) or name.strip().casefold() for name in listed}
+def _meant(listed: Collection[str], own: Collection[str]) -> set[str]:
+    spelt = [name.strip().casefold() for name in listed]
+    return {name if name in own else canonical(name) or name for name in spelt}

@@ -20,6 +20,7 @@ comes before the rest of the last, and the rest is in the order of the AWS SDKs.
 reported, not passed over, except half a set of ambient variables in ``auto``. Variables of the two prefixes never mix within
 one key pair. Instance metadata is not asked: that needs the network.
 
+Endpoint of the models: the settings, ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``; the tools' own unless one is set.
 Region: ``VAULT_AWS_REGION``, the settings, ``AWS_REGION``, ``AWS_DEFAULT_REGION``, the profile's own. It is never guessed.
 """
 
@@ -33,7 +34,16 @@ from pathlib import Path
 from vault.errors import NotReady
 from vault.providers.cloud.aws_files import AwsFiles, parse_instant, profile_way, read_aws_files, token_file_problems
 from vault.providers.cloud.extras import is_safe_url, shown_host
-from vault.providers.cloud.modes import CloudMode, Problem, Reader, Reason, first_set, home_path, redacted_id
+from vault.providers.cloud.modes import (
+    CloudMode,
+    Problem,
+    Reader,
+    Reason,
+    checked_endpoint,
+    first_set,
+    home_path,
+    redacted_id,
+)
 from vault.values import format_instant
 
 AUTO = "auto"
@@ -42,6 +52,7 @@ BEDROCK = "amazon-bedrock"
 STORED_TOKEN = "the stored token"  # noqa: S105 - the name of a source
 CONTAINER_HOST = "169.254.170.2"
 CONTAINER_HOSTS = (CONTAINER_HOST, "169.254.170.23", "fd00:ec2::23")
+RUNTIME_ENDPOINT = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC")
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -72,6 +83,7 @@ class BedrockSettings:
     auth_source: str = AUTO
     region: str = ""
     profile: str = ""
+    endpoint: str = ""
 
     def __post_init__(self) -> None:
         if self.auth_source not in AUTH_SOURCES:
@@ -125,7 +137,8 @@ def resolve_bedrock(
     asked = settings.auth_source
     chosen = next((step for step in steps if step.way and asked in (AUTO, step.mode)), None)
     region, region_source = _region(settings, environ, files, chosen.way.profile if chosen and chosen.way else "")
-    common = _region_problems(settings, region, region_source)
+    endpoint, odd = _runtime_endpoint(settings, environ)
+    common = [*_region_problems(settings, region, region_source), *odd]
     reasons = tuple(_reason(step, chosen, asked) for step in steps)
     if chosen is None or chosen.way is None:
         text, hint = _NOTHING[asked]
@@ -141,6 +154,7 @@ def resolve_bedrock(
             region_source=region_source,
             problems=(nothing, *halves, *files.problems, *common),
             reasons=reasons,
+            facts=endpoint,
         )
     way = chosen.way
     problems = [*way.problems, *common]
@@ -161,7 +175,7 @@ def resolve_bedrock(
         secret_names=way.names,
         problems=tuple(problems),
         reasons=reasons,
-        facts=way.facts,
+        facts={**way.facts, **endpoint},
         expires_at=way.expires_at,
     )
 
@@ -314,6 +328,16 @@ def _region_problems(settings: BedrockSettings, region: str, source: str) -> lis
     if not _REGION.fullmatch(region):
         return [Problem("region_odd", f"the region from {source} is not the name of a region", "such as eu-west-1")]
     return []
+
+
+def _runtime_endpoint(settings: BedrockSettings, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """Where the models are reached, as facts, when that is set, and what is wrong with it."""
+    url = settings.endpoint or environ.get(RUNTIME_ENDPOINT, "").strip()
+    if not url:
+        return {}, []
+    source = "the settings" if settings.endpoint else RUNTIME_ENDPOINT
+    shown, odd = checked_endpoint(url, source)
+    return {"runtime_endpoint": shown, "runtime_endpoint_source": source}, odd
 
 
 def _endpoint_problems(environ: Mapping[str, str]) -> list[Problem]:

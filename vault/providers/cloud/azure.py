@@ -30,7 +30,16 @@ from pathlib import Path
 from vault.errors import NotReady
 from vault.providers.cloud.aws_files import token_file_problems
 from vault.providers.cloud.extras import is_safe_url, shown_host
-from vault.providers.cloud.modes import CloudMode, Problem, Reader, Reason, first_set, home_path, looked_at
+from vault.providers.cloud.modes import (
+    CloudMode,
+    Problem,
+    Reader,
+    Reason,
+    checked_endpoint,
+    first_set,
+    home_path,
+    looked_at,
+)
 
 AUTO = "auto"
 AUTH_SOURCES = (AUTO, "key", "entra", "managed")
@@ -260,14 +269,8 @@ def _endpoint(settings: AzureSettings, environ: Mapping[str, str]) -> tuple[str,
     else:
         wanted = " or ".join((*names.endpoints[:1], names.resource))
         return "", "", [Problem("endpoint_missing", "no Azure endpoint is set", f"set {wanted}")]
-    shown = shown_host(endpoint)
-    if not is_safe_url(endpoint):
-        text = f"the endpoint from {source} is not https ({shown or 'no host'})"
-        return shown, source, [Problem("refused", text, "use https://…")]
-    if "@" in endpoint or "?" in endpoint or "#" in endpoint:
-        text = f"the endpoint from {source} holds more than an address"
-        return shown, source, [Problem("endpoint_odd", text, "give scheme, host and path only")]
-    return endpoint, source, []
+    shown, problems = checked_endpoint(endpoint, source)
+    return shown, source, problems
 
 
 def _reason(step: _Step, chosen: _Step | None, asked: str) -> Reason:

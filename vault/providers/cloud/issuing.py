@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from vault.errors import Defect
 from vault.providers.cloud import OVERRIDDEN, OVERRIDE, azure, google
+from vault.providers.cloud.aws import RUNTIME_ENDPOINT
 from vault.providers.cloud.aws_credentials import aws_credentials
 from vault.providers.cloud.azure_token import azure_token
 from vault.providers.cloud.extras import DEADLINE_SECONDS
@@ -98,6 +99,8 @@ def names_to_remove(mode: CloudMode) -> frozenset[str]:
 
 def _aws(mode: CloudMode, credential: CloudCredential | None, environ: Mapping[str, str]) -> dict[str, str]:
     region = {"AWS_REGION": mode.region, "AWS_DEFAULT_REGION": mode.region}
+    if mode.facts.get("runtime_endpoint"):
+        region[RUNTIME_ENDPOINT] = mode.facts["runtime_endpoint"]
     if isinstance(credential, Bearer):
         return {"AWS_BEARER_TOKEN_BEDROCK": credential.token.reveal(), **region}
     if isinstance(credential, KeyPair):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import NotFound, NotReady, SignInAgain, VaultError
+from vault.providers.cloud.extras import is_safe_url, shown_host
 from vault.values import Secret, format_instant, format_instant_exact
 
 Reader = Callable[[Path], str | None]
@@ -186,6 +187,18 @@ def redacted_id(text: str) -> str:
 def sourced(value: str, source: str) -> str:
     """A value with where it came from: ``us-east-1 (from AWS_REGION)``; empty for no value."""
     return f"{value} (from {source})" if value and source else value
+
+
+def checked_endpoint(url: str, source: str) -> tuple[str, list[Problem]]:
+    """An endpoint as it may be shown and used, and what is wrong with it: a credential must not travel to every address."""
+    shown = shown_host(url)
+    if not is_safe_url(url):
+        text = f"the endpoint from {source} is not https ({shown or 'no host'})"
+        return shown, [Problem("refused", text, "use https, or this machine")]
+    if "@" in url or "?" in url or "#" in url:
+        text = f"the endpoint from {source} holds more than an address"
+        return shown, [Problem("endpoint_odd", text, "give scheme, host and path only")]
+    return url, []
 
 
 def first_set(environ: Mapping[str, str], *names: str) -> str:
