@@ -154,7 +154,7 @@ class Place:
         shown = []
         for talk in self.talks:
             text = talk.shown
-            for line in talk.typed:
+            for line in sorted(talk.typed, key=len, reverse=True):
                 text = text.replace(line, "")
             shown.append(text)
         told = [self.real(word, "--json", status=None) for word in ("history", "status")]
