@@ -178,9 +178,10 @@ def test_pip_finds_an_index_password(files: Files, index: tuple[str, list[str]],
     url, seen = index
     backend.set_password(url, "octo", "fake-password-1")
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
-    options = ["--isolated", "--no-input", "--no-cache-dir", "--retries", "0", "--keyring-provider", "import"]
+    options = ["--isolated", "--no-cache-dir", "--retries", "0"]  # from pip 23.1 on there is --keyring-provider too
     done = subprocess.run(
         [sys.executable, "-m", "pip", "download", *options, "--index-url", url, "no-such-package"],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
