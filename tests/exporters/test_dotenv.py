@@ -85,6 +85,17 @@ def test_a_login_is_left_out(tmp_path: Path) -> None:
     assert "vault exec" in plan.left_out[0].why
 
 
+def test_a_child_is_handed_only_what_has_a_variable() -> None:
+    ones = [
+        Outgoing(MAIN_AGENT, ProfileId("groq:default"), ApiKey(key="fake-key")),
+        Outgoing(MAIN_AGENT, ProfileId("git.example.com:octo"), ApiKey(key="fake-password")),
+        Outgoing(MAIN_AGENT, ProfileId("openai:default"), Reference(scheme="env", target="NOWHERE")),
+    ]
+    injection = dotenv.inject(ones, target(Path("/fake")))
+    assert {k: v.reveal() for k, v in injection.variables.items()} == {"GROQ_API_KEY": "fake-key"}
+    assert list(injection.used) == ["groq:default"]
+
+
 def test_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert tmp_path / ".aider" / "oauth-keys.env" in dotenv.places({}, tmp_path)

@@ -88,14 +88,16 @@ def scrub(found: Sequence[Found], _: Link, target: Target) -> Plan:
 
 
 def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
-    """The variables themselves."""
+    """The variables themselves, of those that have a secret and a variable for it: nothing else is handed out."""
     values: dict[str, Secret] = {}
+    used: list[ProfileId] = []
     for one in outgoing:
-        secret = one.credential.secret()
-        if secret:
-            values |= {name: Secret(secret) for name in catalogue.env_names(one.provider)}
-    stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
-    return Injection(values, frozenset(stale), used=[one.profile for one in outgoing])
+        secret, names = one.credential.secret(), catalogue.env_names(one.provider)
+        if secret and names:
+            values |= {name: Secret(secret) for name in names}
+            used.append(one.profile)
+    stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))} - set(values)
+    return Injection(values, frozenset(stale), used=used)
 
 
 def bindings(text: str) -> list[Binding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
+from vault.interop import dotenv
 from vault.interop.documents import json_bytes, object_in
 from vault.interop.entries import ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
@@ -21,7 +22,7 @@ from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Writte
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id, provider_of
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, profile_id, provider_of
 
 NAME, _TITLE = "llm", "llm"
 _OWN = ProviderId("llm")
@@ -76,15 +77,9 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     return plan
 
 
-def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
-    """Variables, which ``llm`` looks at where ``keys.json`` has nothing."""
-    values: dict[str, Secret] = {}
-    for one in outgoing:
-        secret = one.credential.secret()
-        if secret and not isinstance(one.credential, OAuth):
-            values |= dict.fromkeys(catalogue.env_names(one.provider), Secret(secret))
-    stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
-    return Injection(values, frozenset(stale), used=[one.profile for one in outgoing])
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
+    """Variables, which ``llm`` looks at where ``keys.json`` has nothing. A login isn't a key it could send."""
+    return dotenv.inject([one for one in outgoing if not isinstance(one.credential, OAuth)], target)
 
 
 def profile_of(alias: str) -> ProfileId:
