@@ -58,6 +58,9 @@ FACTS = CredentialFacts(
     account="fake-account",
     ownership="external",
     reference="env:FAKE_KEY",
+    base_url="https://fake.example/v1",
+    env=["FAKE_OTHER_KEY"],
+    sign_in={"method": "browser", "issuer": "https://fake.example"},
 )
 BARE = CredentialFacts(kind="api_key")
 

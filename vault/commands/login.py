@@ -45,7 +45,15 @@ class LoggedOut:
 
 
 def facts_of(
-    context: Context, credential: AnyCredential, *, label: str = "", account: str = "", ownership: str = "vault"
+    context: Context,
+    credential: AnyCredential,
+    *,
+    label: str = "",
+    account: str = "",
+    ownership: str = "vault",
+    base_url: str = "",
+    env: Sequence[str] = (),
+    sign_in: Mapping[str, str] | None = None,
 ) -> CredentialFacts:
     """What a header may tell about a credential."""
     secret, second = credential.secret(), credential.second_secret()
@@ -58,6 +66,9 @@ def facts_of(
         account=account,
         ownership=ownership,
         reference=f"{credential.scheme}:{credential.target}" if isinstance(credential, Reference) else "",
+        base_url=base_url,
+        env=list(env),
+        sign_in=dict(sign_in or {}),
     )
 
 

@@ -247,7 +247,16 @@ def _exchanged(context: Context, asked: _Asked, claimed: Recorded) -> RefreshRes
         return _failed(context, asked, claimed, event, outcome)
     before, old = state.current, state.current.facts
     fresh = renewed(credential, outcome.tokens)
-    told = facts_of(context, fresh, label=old.label, account=old.account, ownership=old.ownership)
+    told = facts_of(
+        context,
+        fresh,
+        label=old.label,
+        account=old.account,
+        ownership=old.ownership,
+        base_url=old.base_url,
+        env=old.env,
+        sign_in=old.sign_in,
+    )
     stream = profile_stream(asked.owner, asked.profile)
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:

@@ -143,7 +143,11 @@ def decode_credential(message: bytes) -> AnyCredential:
 
 
 class CredentialFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a header tells about a credential: enough to list and to choose, never the secret."""
+    """What a header tells about a credential: enough to list and to choose, never the secret.
+
+    ``base_url`` is the server a credential belongs to where that isn't the provider's own; ``env`` are environment names it goes
+    by beside the provider's; ``sign_in`` is what signing in again needs (method, issuer, client_id, scopes, …), without secrets.
+    """
 
     kind: str
     fingerprint: str = ""
@@ -153,3 +157,6 @@ class CredentialFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     account: str = ""
     ownership: str = "vault"
     reference: str = ""
+    base_url: str = ""
+    env: list[str] = []
+    sign_in: dict[str, str] = {}

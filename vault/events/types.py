@@ -62,6 +62,7 @@ class ProfileLoggedIn(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A person or script gave a credential. The payload holds it."""
 
     TYPE: ClassVar[str] = "profile_logged_in"
+    SCHEMA: ClassVar[int] = 2
     agent: str
     profile: str
     credential: CredentialFacts
@@ -71,6 +72,7 @@ class ProfileImported(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A credential was taken over from another tool. The payload holds it."""
 
     TYPE: ClassVar[str] = "profile_imported"
+    SCHEMA: ClassVar[int] = 2
     agent: str
     profile: str
     credential: CredentialFacts
@@ -114,6 +116,7 @@ class ProfileRestored(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An earlier credential became current again: the one stored at ``from_position``."""
 
     TYPE: ClassVar[str] = "profile_restored"
+    SCHEMA: ClassVar[int] = 2
     agent: str
     profile: str
     from_position: int
@@ -137,6 +140,7 @@ class TokensRefreshed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     TYPE: ClassVar[str] = "tokens_refreshed"
+    SCHEMA: ClassVar[int] = 2
     agent: str
     profile: str
     claim: int

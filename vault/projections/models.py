@@ -48,7 +48,7 @@ def _agents(state: AgentsState | None, recorded: Recorded, _agent: str, _rest: s
 
 
 MODELS: dict[str, ReadModel] = {
-    "profile": ReadModel("profile", 2, _profile, msgspec.json.Decoder(ProfileState)),
+    "profile": ReadModel("profile", 3, _profile, msgspec.json.Decoder(ProfileState)),
     "rotation": ReadModel("rotation", 2, _rotation, msgspec.json.Decoder(RotationState)),
     "agents": ReadModel("agents", 1, _agents, msgspec.json.Decoder(AgentsState)),
 }
