@@ -96,7 +96,7 @@ def test_resolve_names_the_nearest_ids() -> None:
     assert nearest("qqqqqqqq") == []
 
 
-@pytest.mark.parametrize("text", ["", "Fake Provider Q", "qq.qq", "-qqqq", "q" * 65, "qqqq\n", "Fake-Key-" + "Q" * 60])
+@pytest.mark.parametrize("text", ["", "Fake Provider Q", "qq.qq", "-qqqq", "q" * 129, "qqqq\n", "Fake-Key-" + "Q" * 60])
 def test_resolve_refuses_what_is_no_provider(text: str) -> None:
     with pytest.raises(InputError) as caught:
         resolve(text)

@@ -14,6 +14,15 @@ from datetime import UTC, datetime
 from typing import NewType, NoReturn, Protocol
 
 from vault.errors import InputError
+from vault.spelling import (
+    LONGEST_NAME,
+    LONGEST_PROVIDER,
+    is_provider_spelling,
+    name_original,
+    provider_original,
+    spell_name,
+    spell_provider,
+)
 
 AgentId = NewType("AgentId", str)
 ProviderId = NewType("ProviderId", str)
@@ -31,8 +40,7 @@ DEFAULT_NAME = "default"
 LARGEST_SECRET = 64 * 1024
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
-_NAME = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{0,127}")
+_NAME = re.compile(rf"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{{0,{LONGEST_NAME - 1}}}")
 
 _LENGTH = re.compile(r"(\d{1,9})\s*([smhdwy])")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
@@ -97,9 +105,10 @@ def parse_agent(text: str) -> AgentId:
 
 def parse_provider(text: str) -> ProviderId:
     """Check a provider id. Raises InputError."""
-    if not _PROVIDER.fullmatch(text):
+    if not is_provider_spelling(text):
         raise InputError(
-            f"{_shown(text)} is not a provider id", hint="use lowercase letters, digits and hyphens, at most 64"
+            f"{_shown(text)} is not a provider id",
+            hint=f"use lowercase letters, digits, '.', '_' and '-', at most {LONGEST_PROVIDER}",
         )
     return ProviderId(text)
 
@@ -109,7 +118,7 @@ def parse_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise InputError(
             f"{_shown(text)} is not a profile name",
-            hint="use up to 128 visible characters without spaces, not starting with '-' or ':'",
+            hint=f"use up to {LONGEST_NAME} visible characters without spaces, not starting with '-' or ':'",
         )
     return text
 
@@ -137,6 +146,22 @@ def provider_of(profile: ProfileId) -> ProviderId:
 def name_of(profile: ProfileId) -> str:
     """The name part of a profile id."""
     return profile.partition(":")[2]
+
+
+def foreign_provider(text: str) -> ProviderId:
+    """The provider id of another tool's name for a provider, or of a server (``vault.spelling``). Raises InputError."""
+    return ProviderId(spell_provider(text))
+
+
+def foreign_profile(provider: ProviderId, name: str) -> ProfileId:
+    """The profile id of a provider and another tool's name (``vault.spelling``). Raises InputError."""
+    return ProfileId(f"{provider}:{spell_name(name)}")
+
+
+def original_of(profile: str) -> tuple[str, str]:
+    """The provider and the name of a profile (or a provider, and nothing) as the tool it came from writes them."""
+    provider, _, name = profile.partition(":")
+    return provider_original(provider), name_original(name)
 
 
 def parse_secret(text: str) -> str:

@@ -81,6 +81,7 @@ def test_version_loads_next_to_nothing() -> None:
         "vault.cli.main",
         "vault.cli.output",
         "vault.errors",
+        "vault.spelling",
         "vault.values",
         "vault.version",
     }

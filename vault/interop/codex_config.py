@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_host
 from vault.errors import InputError
 from vault.events.credentials import ApiKey
 from vault.interop.codex_store import Place, place_of
@@ -144,7 +145,7 @@ def _address(link: Link, what: str) -> str:
     said = link.options.get("base_url", "")
     if said:
         parts = urlsplit(said)
-        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        if parts.scheme != "https" and not is_loopback_host(parts.hostname or ""):
             raise InputError(f"{said} is not https, and a key would go there in the open", hint="give an https address")
         return said
     if provider == "openai":

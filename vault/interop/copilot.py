@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vault.addresses import is_loopback_host
 from vault.errors import InputError, NotFound
 from vault.events.credentials import OAuth, Token
 from vault.interop.commented import Commented, commented_in
 from vault.interop.entries import usable_secret
 from vault.interop.findings import Findings, Found, FoundOrder, Skipped
-from vault.interop.hosts import HERE, host_of, provider_at
+from vault.interop.hosts import host_of, provider_at
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.styled import mode_of, styled
@@ -240,7 +241,7 @@ def _served(outgoing: Sequence[Outgoing], base: str) -> Outgoing | None:
     """Whose key goes to a model server: the provider whose own it is; on this machine, the only one there is."""
     others = [one for one in outgoing if one.provider != _COPILOT]
     own = [one for one in others if provider_at(base) == one.provider or host_of(base) == one.provider]
-    return own[0] if own else others[0] if host_of(base) in HERE and len(others) == 1 else None
+    return own[0] if own else others[0] if is_loopback_host(host_of(base)) and len(others) == 1 else None
 
 
 def _vault(environ: Mapping[str, str]) -> str:

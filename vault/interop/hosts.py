@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_host
 from vault.errors import InputError
 from vault.providers import catalogue
 from vault.values import ProviderId, parse_provider
 
-HERE = ("127.0.0.1", "localhost", "::1")
 _ADDRESSES = {
     "openai": "https://api.openai.com",
     "anthropic": "https://api.anthropic.com",
@@ -27,7 +27,7 @@ def host_of(url: str) -> str:
 def provider_at(url: str) -> ProviderId | None:
     """The provider whose address this is, by its host, and its path where several share one; None for nobody's, or here."""
     host = host_of(url)
-    if not host or host in HERE:
+    if not host or is_loopback_host(host):
         return None
     known = [(p.id, p.api or _ADDRESSES.get(p.id, "")) for p in catalogue.providers()]
     there = [(provider, api) for provider, api in known if host_of(api) == host]
@@ -43,7 +43,7 @@ def provider_named_after(url: str) -> ProviderId:
     if found is not None:
         return found
     host = host_of(url)
-    if not host or host in HERE:
+    if not host or is_loopback_host(host):
         raise InputError("the address it is for is no provider's")
     return parse_provider(host)
 

@@ -5,8 +5,8 @@ that ``vault provider update`` fetched, if somebody said with ``use_fetched`` th
 ones provider by provider; a provider the fetched one no longer lists stays known; a fetched one that is broken is not used, and
 ``source`` says so. What was decided here (which names are injected, what else is read) holds for both.
 
-An id that is not in the catalogue is a custom provider: lowercase letters, digits and hyphens, its key in ``ID_API_KEY``. Only
-a name that holds a secret counts as "this provider is set in the environment": a region, an account or a project alone says
+An id that is not in the catalogue is a custom provider: lowercase letters, digits, ``-`` and ``_``, its key in ``ID_API_KEY``.
+Only a name that holds a secret counts as "this provider is set in the environment": a region, an account or a project alone says
 nothing.
 """
 
@@ -19,14 +19,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError, NotFound
 from vault.values import ProviderId, parse_provider
 
-_CUSTOM = re.compile(r"[0-9a-z-]+")
+_CUSTOM = re.compile(r"[0-9a-z_%-]+")
 _DATA = os.path.join(os.path.dirname(__file__), "data", "providers.json")
 _LONGEST_SHOWN = 40
+_PLACE = re.compile(r"\.|^localhost(?:-\d+)?$|^%5b|%3a(?:%2f%2f|\d)")
 _DIALECTS = {
     "@ai-sdk/openai-compatible": "openai",
     "@ai-sdk/openai": "openai",
@@ -145,7 +146,7 @@ def resolve(text: str) -> ProviderId:
     parse_provider(text)
     raise InputError(
         "that is neither a known provider nor a custom id",
-        hint="a custom id has only lowercase letters, digits and hyphens",
+        hint="a custom id has only lowercase letters, digits, hyphens and underscores",
     )
 
 
@@ -177,7 +178,7 @@ def env_names(provider_id: ProviderId) -> tuple[str, ...]:
         return entry.key_env
     if is_server(provider_id):
         return ()
-    return (re.sub(r"[.-]", "_", provider_id).upper() + "_API_KEY",)
+    return (re.sub(r"[^a-z0-9]", "_", provider_id).upper() + "_API_KEY",)
 
 
 def read_names(provider_id: ProviderId) -> tuple[str, ...]:
@@ -207,15 +208,15 @@ def is_server(provider_id: str) -> bool:
 
     Such a password is handed out to whoever asks for that server, and never put into a program's environment or a tool's store.
     """
-    return provider_id == PASSWORDS or (
-        ("." in provider_id or provider_id.startswith("localhost")) and provider(provider_id) is None
-    )
+    if provider(provider_id) is not None:
+        return False
+    return provider_id == PASSWORDS or _PLACE.search(provider_id) is not None
 
 
 def is_local(provider_id: str, endpoint: str = "") -> bool:
     """Whether a provider needs no credential because it runs on this machine: by the catalogue, or by the endpoint set for it."""
     if endpoint:
-        return _on_loopback(endpoint)
+        return is_loopback_url(endpoint)
     known = provider(provider_id)
     return known is not None and known.local
 
@@ -341,14 +342,7 @@ def _provider(row: Mapping[str, Any], users: Mapping[str, list[ProviderId]], lis
         first_env=tuple(row.get("first_env", ())),
         stripped_env=tuple(row.get("stripped_env", ())),
         fact_env=tuple(n for n in dict.fromkeys((*row["env"], *row.get("fact_env", ()))) if n not in secrets),
-        local=row.get("local", _on_loopback(api)),
+        local=row.get("local", is_loopback_url(api)),
         dialect=_DIALECTS.get(row.get("npm", "@ai-sdk/openai-compatible"), ""),
         listed=listed,
     )
-
-
-def _on_loopback(url: str) -> bool:
-    try:
-        return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-    except ValueError:
-        return False

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError, NotFound, NotReady
 from vault.events.credentials import AnyCredential, OAuth
 from vault.providers.tokens import Rules
@@ -207,7 +208,7 @@ def rotates(found: Client | None) -> bool:
 def endpoints(environ: Mapping[str, str]) -> str:
     """The base that addresses are moved to, or an empty text. Raises NotReady when it isn't on loopback."""
     base = environ.get(ENDPOINTS, "").rstrip("/")
-    if base and not is_loopback(base):
+    if base and not is_loopback_url(base):
         raise NotReady(f"{ENDPOINTS} is not a URL on loopback", hint="unset it: it is for tests and local brokers")
     return base
 
@@ -215,17 +216,6 @@ def endpoints(environ: Mapping[str, str]) -> str:
 def moved(url: str, base: str) -> str:
     """An address on the server at ``base``; itself without one."""
     return f"{base}/{url.partition('://')[2]}" if base and url else url
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL is http or https to this machine."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    local = host in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", host) is not None
-    return parts.scheme in ("http", "https") and local and port != 0
 
 
 def host_of(text: str) -> str:

@@ -21,8 +21,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError
-from vault.providers.clients import is_loopback
 from vault.providers.steps import NoAnswer, Request, Response
 from vault.providers.tokens import LONGEST_RETRY_AFTER
 from vault.values import SECOND, Clock, Instant
@@ -45,7 +45,7 @@ def check_url(url: str) -> str:
         raise InputError("an address can't be understood", hint="write it as https://host/path")
     if "@" in parts.netloc:
         raise InputError(f"the address at {host} has a user name or a password in it", hint="leave them out")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_url(url)):
         raise InputError(f"the address at {host} is not https", hint="only this machine is spoken to without TLS")
     return url
 
@@ -218,7 +218,7 @@ def _proxy(url: str) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
-    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
+    if is_loopback_url(url) or proxy_bypass(parts.hostname or ""):
         return None
     proxies = getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all")

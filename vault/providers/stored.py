@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_host
 from vault.errors import InputError, NotFound, StorageError
 from vault.values import parse_provider
 
@@ -225,4 +226,4 @@ def _is_address(value: object) -> bool:
         return False
     if not host or "@" in parts.netloc or parts.query or parts.fragment:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1"))
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host))

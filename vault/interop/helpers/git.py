@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vault.addresses import is_loopback_place
 from vault.errors import NotFound, UsageError
 from vault.events.credentials import ApiKey
 from vault.interop.helpers import Answer, Helper, Holding, Request, Serving
@@ -17,7 +18,6 @@ from vault.interop.helpers.servers import of_host, server_profile
 from vault.values import SECOND
 
 _TOKEN_USER = "x-access-token"  # noqa: S105 - what GitHub takes as the user name beside a token
-_LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 def run(request: Request, serving: Serving) -> Answer:
@@ -85,12 +85,12 @@ def _match(holdings: Sequence[Holding], asked: Mapping[str, str]) -> Holding | N
 
 
 def _may(protocol: str, host: str) -> bool:
-    return protocol == "https" or (protocol == "http" and host.startswith(_LOOPBACK))
+    return protocol == "https" or (protocol == "http" and is_loopback_place(host))
 
 
 def _attributes(message: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in message.decode("utf-8", "replace").splitlines():
+    for line in message.decode("utf-8", "replace").split("\n"):
         if not line:
             break
         name, separator, value = line.partition("=")

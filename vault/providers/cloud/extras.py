@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_host
 from vault.errors import TryAgain, Unavailable
 
 DEADLINE_SECONDS = 30.0
@@ -92,10 +93,10 @@ def is_safe_url(url: str, *, hosts: Container[str] = (), link_local: bool = Fals
         return False
     if not host or parts.scheme not in ("http", "https"):
         return False
-    if parts.scheme == "https" or host == "localhost" or host in hosts:
+    if parts.scheme == "https" or is_loopback_host(host) or host in hosts:
         return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return address.is_loopback or (link_local and address.is_link_local)
+    return link_local and address.is_link_local

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError, TryAgain
-from vault.providers.clients import CUSTOM, Client, is_loopback
+from vault.providers.clients import CUSTOM, Client
 from vault.providers.flows.asking import get
 from vault.providers.steps import Flow, fetch
 from vault.providers.tokens import fields_of
@@ -79,6 +80,6 @@ def _endpoint(value: object, name: str, issuer: str) -> str:
         return ""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise InputError(f"the metadata's {name} is not a URL")
-    if not value.startswith("https://") and not (is_loopback(value) and is_loopback(issuer)):
+    if not value.startswith("https://") and not (is_loopback_url(value) and is_loopback_url(issuer)):
         raise InputError(f"the metadata's {name} is not an https address")
     return value
