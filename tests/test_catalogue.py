@@ -164,7 +164,11 @@ def test_a_local_provider_needs_no_credential() -> None:
 def test_a_child_loses_more_than_is_read_and_is_given_less() -> None:
     bedrock = ProviderId("amazon-bedrock")
     assert env_names(bedrock) == ("AWS_BEARER_TOKEN_BEDROCK",)
-    assert read_names(bedrock) == ("VAULT_AWS_BEARER_TOKEN_BEDROCK", "AWS_BEARER_TOKEN_BEDROCK")
+    assert read_names(bedrock) == (
+        "VAULT_AWS_BEARER_TOKEN_BEDROCK",
+        "BMO_AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    )
     lost = stripped_names(bedrock)
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "BMO_AWS_SECRET_ACCESS_KEY"} < set(lost)
     assert not {"AWS_REGION", "AWS_PROFILE"} & set(lost)

@@ -130,7 +130,7 @@ def test_every_source_that_can_be_pinned(source: str) -> None:
         ('disabled_providers = ["a", " "]\n', "line 1: disabled_providers: it must be a list"),
         (
             'sources = ["stored", "file"]\n',
-            "line 1: sources: it is a list of environment, dotenv, stored, each at most",
+            "line 1: sources: it is a list of environment, dotenv, envfile, stored, each at most",
         ),
         ('sources = ["stored", "stored"]\n', "line 1: sources: it is a list of"),
         ('sources = [["stored"]]\n', "line 1: sources: it is a list of"),

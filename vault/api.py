@@ -26,6 +26,7 @@ from vault.commands.login import LoggedIn, LoggedOut, check_kind, log_in, log_ou
 from vault.commands.naming import named_profile, target
 from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
+from vault.envfile import settled
 from vault.errors import InputError
 from vault.events.codec import Actor
 from vault.events.credentials import AnyCredential, ApiKey, Token
@@ -252,7 +253,7 @@ def open_vault(
     It unlocks as the command line does: by the environment, a remembered key file or command, the OS keyring; then ``ask``, given
     a prompt, may return a passphrase. Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError.
     """
-    environ = os.environ if environ is None else environ
+    environ = settled(os.environ if environ is None else environ)
     places = Places.of(environ)
     if path is not None:
         places = Places(Path(path).expanduser().absolute(), places.state)

@@ -11,6 +11,7 @@ from typing import Any
 
 from vault.crypto.keys import KEY, VaultKeys, WrappedEpoch, new_epoch
 from vault.crypto.keyslots import Slot
+from vault.envfile import EnvFile, read_env_file
 from vault.errors import Conflict, IntegrityError, NewerVersion, NotReady, WrongExpectedVersion
 from vault.events.codec import Actor
 from vault.events.types import VaultCreated
@@ -25,7 +26,7 @@ from vault.projections.queries import Queries
 from vault.projections.replay import rebuild
 from vault.providers import catalogue
 from vault.providers.aliases import allowed, canonical
-from vault.settings import Settings, read_settings
+from vault.settings import VARIABLES, Settings, read_settings
 from vault.unlock import Ways, unlock
 from vault.values import Clock, RandomBytes, SystemClock
 
@@ -109,6 +110,7 @@ class Context:
         actor: Actor,
         environ: Mapping[str, str],
         settings: Settings | None = None,
+        env_file: EnvFile | None = None,
     ) -> None:
         self.database = database
         self.keys = keys
@@ -118,6 +120,8 @@ class Context:
         self.environ = environ
         self.settings = settings or read_settings(environ, canonical)
         catalogue.use_fetched(lambda: self.settings.auto_update)
+        self.env_file = env_file or EnvFile(Path(os.devnull))
+        self.dotenv_path: Path | None = None
         self._dotenv: dict[str, str] | None = None
         sealing = Sealing(keys)
         self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
@@ -132,10 +136,20 @@ class Context:
             from vault.providers.dotenv import project_variables
 
             try:
-                self._dotenv, _ = project_variables(Path.cwd())
+                self._dotenv, self.dotenv_path = project_variables(Path.cwd())
             except OSError:
                 self._dotenv = {}
         return self._dotenv
+
+    def variables(self, source: str) -> Mapping[str, str]:
+        """The variables of a source: ``environment``, ``dotenv`` or ``envfile``, or as a decision writes it (``env``)."""
+        if source in ("environment", VARIABLES["environment"]):
+            return self.environ
+        return self.dotenv if source == "dotenv" else self.env_file.variables
+
+    def environ_for(self, scheme: str) -> Mapping[str, str]:
+        """What a reference is followed with: ``${NAME}`` finds what the env file holds too, a command is not given it."""
+        return {**self.env_file.variables, **self.environ} if scheme == "env" else self.environ
 
     def allows(self, provider: str) -> bool:
         """Whether the settings let a provider be used, by its id or by any name other tools have for it."""
@@ -220,6 +234,7 @@ def open_context(
     """
     from vault.unlock import read_places
 
+    env_file = read_env_file(ways.environ)
     settings = read_settings(ways.environ, canonical)
     database = Database(places.database)
     try:
@@ -235,6 +250,7 @@ def open_context(
             actor or current_actor(ways.environ, way),
             ways.environ,
             settings,
+            env_file,
         )
         context.store.check_anchor()
         _bring_up(context)

@@ -2,7 +2,7 @@
 
     enabled_providers = []            # when not empty, only these are used
     disabled_providers = ["openrouter"]
-    sources = ["environment", "dotenv", "stored"]   # first first; what isn't named is not used
+    sources = ["environment", "dotenv", "envfile", "stored"]   # first first; what isn't named is not used
 
     [provider]
     auto_update = false               # false: never read a catalogue that `vault provider update` fetched
@@ -18,7 +18,8 @@
 
 Another tool's id of a provider (``[providers.bedrock]``) means that provider; with a ``family`` it is an id of one's own.
 Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY,
-VAULT_LEASE, VAULT_CONFIG (the file). An empty variable counts as unset, but for the two lists of providers, which it empties.
+VAULT_LEASE, VAULT_CONFIG (the file), VAULT_ENV_FILE (the env file). An empty variable counts as unset, but for the two lists of
+providers, which it empties.
 Without a file everything has its default. No setting holds a secret.
 """
 
@@ -34,7 +35,11 @@ from typing import Any
 from vault.errors import InputError, NotReady
 from vault.values import MINUTE, length_of_time, parse_provider
 
-SOURCES = ("environment", "dotenv", "stored")
+SOURCES = ("environment", "dotenv", "envfile", "stored")
+VARIABLES = {"environment": "env", "dotenv": "dotenv", "envfile": "envfile"}
+"""The sources that hold variables, and how a decision and an event write each: ``env:NAME``."""
+SHOWN = {"env": "environment", "dotenv": ".env", "envfile": "env file"}
+"""What a person is told of each."""
 CLOUD_SOURCES = (
     "auto",
     "env",
@@ -99,15 +104,24 @@ class Settings:
 
 def settings_path(environ: Mapping[str, str]) -> Path:
     """Where the settings file is: VAULT_CONFIG, else the platform's configuration folder. Raises NotReady."""
-    named = environ.get("VAULT_CONFIG", "")
+    return _place(environ, "VAULT_CONFIG", "config.toml")
+
+
+def env_file_path(environ: Mapping[str, str]) -> Path:
+    """Where the env file is: VAULT_ENV_FILE, else the platform's configuration folder. Raises NotReady."""
+    return _place(environ, "VAULT_ENV_FILE", "env")
+
+
+def _place(environ: Mapping[str, str], variable: str, name: str) -> Path:
+    named = environ.get(variable, "")
     if named:
         try:
             return Path(named).expanduser().absolute()
         except RuntimeError:
-            raise NotReady("VAULT_CONFIG names the home of a user who isn't there", hint="give a whole path") from None
+            raise NotReady(f"{variable} names the home of a user who isn't there", hint="give a whole path") from None
     from platformdirs import PlatformDirs
 
-    return Path(PlatformDirs("agent-vault", appauthor=False).user_config_dir) / "config.toml"
+    return Path(PlatformDirs("agent-vault", appauthor=False).user_config_dir) / name
 
 
 def read_settings(environ: Mapping[str, str], canonical: Canonical = lambda _: None) -> Settings:

@@ -49,7 +49,7 @@ def test_path_and_defaults(shell: Shell, place: Path) -> None:
     assert shell("config", "path").out == f"{place}\n"
     assert shell.json("config", "path") == {"schema": "vault.config-path/1", "path": str(place), "exists": False}
     told = shell.json("config", "show")
-    assert (told["exists"], told["sources"]) == (False, ["environment", "dotenv", "stored"])
+    assert (told["exists"], told["sources"]) == (False, ["environment", "dotenv", "envfile", "stored"])
     assert "does not exist; these are the defaults" in shell("config", "show").err
 
 

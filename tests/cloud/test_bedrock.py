@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.cloud.support import HOME, NOW, PAIR, REGION, bedrock, codes, files, reason
 from vault.errors import NotFound, NotReady, SignInAgain
 from vault.providers.cloud.aws import AUTH_SOURCES, BedrockSettings, resolve_bedrock_family
+from vault.providers.cloud.issuing import names_to_remove
 from vault.providers.cloud.modes import CloudMode, as_json, doctor_rows, reason_rows, status_rows
 
 KEYED = "[{0}]\naws_access_key_id = fake-access-key-id-{0}\naws_secret_access_key = fake-secret-{0}\n"
@@ -353,3 +354,12 @@ def test_rows_for_people_and_programs() -> None:
     assert body["ready"] is False
     assert body["region"] is None
     assert [p["code"] for p in body["problems"]] == ["profile_missing", "region_missing"]
+
+
+def test_bmos_own_variables_are_understood_beside_vaults() -> None:
+    bmo = {f"BMO_{name}": value for name, value in PAIR.items()}
+    alone = bedrock({**bmo, "BMO_AWS_REGION": "eu-west-3", "AWS_BEARER_TOKEN_BEDROCK": "fake-bearer"}, {})
+    assert (alone.source, alone.region, alone.region_source) == ("BMO_AWS_ACCESS_KEY_ID", "eu-west-3", "BMO_AWS_REGION")
+    both = bedrock({**bmo, "VAULT_AWS_BEARER_TOKEN_BEDROCK": "fake-own", "VAULT_AWS_REGION": "eu-west-1"}, {})
+    assert (both.source, both.region) == ("VAULT_AWS_BEARER_TOKEN_BEDROCK", "eu-west-1")
+    assert "BMO_AWS_SECRET_ACCESS_KEY" in names_to_remove(both)

@@ -38,13 +38,24 @@ def test_a_key_pair_is_from_one_place(here: set[str], there: set[str], sources: 
     assert set(found.values()) <= {"fake-here"} or set(found.values()) <= {"fake-there"}
     first = dotenv if (sources.index("dotenv") < sources.index("environment") and dotenv) or not environ else environ
     assert found == first
-    assert taken == (frozenset(dotenv) if first is dotenv else frozenset())
+    assert taken == (dict.fromkeys(dotenv, "dotenv") if first is dotenv else {})
+
+
+@given(st.sets(st.sampled_from(OVERRIDDEN)), st.sets(st.sampled_from(OVERRIDDEN)))
+def test_the_env_file_counts_where_the_environment_is_silent_and_never_half(here: set[str], there: set[str]) -> None:
+    environ, envfile = dict.fromkeys(here, "fake-here"), dict.fromkeys(there, "fake-there")
+    found, taken = merged("bedrock", environ, {}, ("environment", "dotenv", "envfile", "stored"), envfile)
+    for prefix in ("VAULT_AWS_", "BMO_AWS_"):
+        held = {v for n, v in found.items() if n.startswith(prefix)}
+        wanted = {"fake-here"} if any(n.startswith(prefix) for n in here) else {"fake-there"}
+        assert held <= wanted
+    assert set(taken) == {n for n, v in found.items() if v == "fake-there"}
 
 
 @pytest.mark.parametrize("family", MEMBERS)
 def test_a_projects_file_has_no_say_in_whom_is_asked_and_what_is_run(family: str) -> None:
     found, taken = merged(family, {}, dict.fromkeys(ALONE, "fake"), EVERY)
-    assert (found, taken) == ({}, frozenset())
+    assert (found, taken) == ({}, {})
     here = dict.fromkeys(ALONE, "fake-here")
     assert merged(family, here, dict.fromkeys(ALONE, "fake-there"), EVERY)[0] == here
 
@@ -73,7 +84,7 @@ def test_a_source_that_is_off_gives_no_credential_and_the_environment_its_facts(
 
 def test_blank_variables_hide_nothing() -> None:
     found, taken = merged("azure", {"AZURE_API_KEY": " "}, {"AZURE_API_KEY": "fake", "AZURE_RESOURCE_NAME": ""}, EVERY)
-    assert (found, taken) == ({"AZURE_API_KEY": "fake"}, frozenset({"AZURE_API_KEY"}))
+    assert (found, taken) == ({"AZURE_API_KEY": "fake"}, {"AZURE_API_KEY": "dotenv"})
 
 
 def test_families_by_id() -> None:

@@ -176,17 +176,19 @@ def test_the_settings_that_pages_show_are_settings() -> None:
 def test_the_environment_page_has_every_variable_that_the_code_reads() -> None:
     page = (ROOT / "docs" / "reference" / "environment.md").read_text("utf-8")
     listed = {
-        name for row in re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE) for name in re.findall(r"\bVAULT_\w+", row)
+        name
+        for row in re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE)
+        for name in re.findall(r"\b(?:VAULT|BMO)_\w+", row)
     }
     assert _variables() == listed
 
 
 def _variables() -> set[str]:
-    """The VAULT_* variables that the code names: whole, as a setting's name, or as a cloud's prefix and a name."""
-    from vault.providers.cloud import OVERRIDDEN
+    """The VAULT_* and BMO_* variables that the code names: whole, as a setting's name, or as a cloud's prefix and a name."""
+    from vault.providers.cloud.issuing import OVERRIDES
 
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "vault").rglob("*.py"))
-    return set(re.findall(r"\bVAULT_[A-Z_]*[A-Z]\b", source)) - {"VAULT_AWS"} | set(OVERRIDDEN)
+    return set(re.findall(r"\bVAULT_[A-Z_]*[A-Z]\b", source)) - {"VAULT_AWS"} | set(OVERRIDES)
 
 
 def test_the_providers_page_counts_the_catalogue() -> None:

@@ -40,10 +40,11 @@ class VaultKeyring(KeyringBackend):
     def priority(cls) -> float:  # noqa: N805 - a property of the class
         """2: behind the desktop's keyrings, before those that can't keep a secret. Not viable where there is no vault."""
         from vault.context import Places
+        from vault.envfile import settled
         from vault.errors import VaultError
 
         try:
-            there = Places.of(os.environ).database.exists()
+            there = Places.of(settled(os.environ)).database.exists()
         except VaultError as error:
             raise RuntimeError(str(error)) from None
         if not there:

@@ -43,6 +43,7 @@ class Stage:
         self.environ = cleared | {
             "VAULT_DATABASE": str(folder / "data" / "vault.db"),
             "VAULT_STATE": str(folder / "state"),
+            "VAULT_ENV_FILE": os.devnull,
         }
 
     def vault(self, arguments: str, secret: str = "") -> str:

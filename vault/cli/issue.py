@@ -85,7 +85,7 @@ def env(
     if shell not in ("sh", "bash", "zsh", "fish", "powershell"):
         raise UsageError(f"{shell!r} is not a shell this knows", hint="use sh, fish or powershell")
     found = _collect(agent, provider or [], "env", "", reason, no_input)
-    removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE))
+    removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE[0]))
     if json:
         body = {"agent": agent_id(agent), "variables": found.values, "removed": removed}
         output.write_json("env", {**body, "issued": [_told(i) for i in found.issued]})
@@ -123,7 +123,7 @@ def exec_(
     else:
         found = _collect(agent, provider or [], "exec", os.path.basename(program), reason, no_input)
         values, gone = found.values, frozenset(found.stale | found.removed)
-    environment = {k: v for k, v in os.environ.items() if k not in gone and not k.startswith(OVERRIDE)}
+    environment = {k: v for k, v in os.environ.items() if k not in gone and not k.startswith(OVERRIDE[0])}
     if not keep_passphrase:
         environment.pop("VAULT_PASSPHRASE", None)
     environment |= {"VAULT_AGENT": agent_id(agent), **values}

@@ -20,6 +20,7 @@ from vault.version import __version__
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
+COMPLETING = "_VAULT_COMPLETE"
 
 # name: (module under vault.cli, attribute, group, what it does)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
@@ -131,7 +132,24 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; its exit status. Errors are told on stderr, in one sentence, or as JSON with ``--json``."""
+    """Run one command; its exit status. Errors are told on stderr, in one sentence, or as JSON with ``--json``.
+
+    While it runs, the settings of the env file stand in the environment where that is silent.
+    """
+    added: dict[str, str] = {}
+    if COMPLETING in os.environ or any(not a.startswith("-") for a in arguments[:1]):
+        from vault.envfile import settled
+
+        added = {name: value for name, value in settled(os.environ).items() if os.environ.get(name) != value}
+    os.environ.update(added)
+    try:
+        return _run(arguments)
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _run(arguments: list[str]) -> int:
     from vault.cli.output import tell_error
 
     machine = any(a in ("--json", "--jsonl") for a in _own(arguments))

@@ -215,6 +215,11 @@ def _in_use(agent: AgentId, settings: Settings) -> _Use:
 
         for provider, name in catalogue.environment_hits(project_variables(Path.cwd())[0]):
             variables.setdefault(provider, []).append(f"{name} (.env)")
+    if "envfile" in settings.sources:
+        from vault.envfile import read_env_file
+
+        for provider, name in catalogue.environment_hits(read_env_file(os.environ).variables):
+            variables.setdefault(provider, []).append(f"{name} (env file)")
     if not places().database.exists():
         return _Use({}, variables)
     profiles: dict[str, list[str]] = {}

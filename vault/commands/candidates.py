@@ -55,6 +55,7 @@ def choose_among(
         ordered_by=ordered_by,
         environment=[name for name in names if context.environ.get(name, "").strip()],
         dotenv=[name for name in names if dotenv and context.dotenv.get(name)],
+        envfile=[name for name in names if context.env_file.variables.get(name)],
         sources=sources,
     )
 
@@ -111,7 +112,9 @@ def clouds_meant(context: Context, way: str, program: str) -> dict[ProviderId, b
         for name, table in context.settings.providers.items()
         if family_of(context, name) and any(getattr(table, key) for key in _CLOUD_KEYS)
     }
-    if any(context.environ.get(name, "").strip() for name in OVERRIDDEN) or (way == "exec" and program == "aws"):
+    if any(context.environ_for("env").get(name, "").strip() for name in OVERRIDDEN) or (
+        way == "exec" and program == "aws"
+    ):
         meant[ProviderId(MEMBERS["bedrock"][0])] = True
     return {provider: insisted for provider, insisted in meant.items() if context.allows(provider)}
 
@@ -123,7 +126,7 @@ def resolvable(context: Context, candidate: Candidate) -> Candidate:
         return candidate
     if facts.kind == "reference":
         scheme, _, target = facts.reference.partition(":")
-        if quick(scheme, target, context.environ) is False:
+        if quick(scheme, target, context.environ_for(scheme)) is False:
             return replace(candidate, trouble="unresolved_reference")
     elif not facts.fingerprint and not (
         facts.kind == "cloud" and family_of(context, candidate.profile.partition(":")[0])

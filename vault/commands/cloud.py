@@ -18,6 +18,7 @@ from vault.providers import catalogue
 from vault.providers.cloud import MEMBERS
 from vault.providers.cloud.modes import CloudMode, Problem, Reason
 from vault.providers.cloud.settings import settings_of_family
+from vault.settings import SHOWN
 from vault.values import AgentId, ProviderId
 
 FAMILIES = tuple(MEMBERS)
@@ -46,7 +47,7 @@ class CloudDecision(Decision):
 
 @dataclass(frozen=True, slots=True)
 class CloudState:
-    """How a cloud provider stands, in the words of ``status``. ``source`` is stored, environment, .env or the mode.
+    """How a cloud provider stands, in the words of ``status``. ``source`` is stored, environment, .env, env file or the mode.
 
     ``expires_at`` is when a person has to act, in microseconds UTC, where that is known.
     """
@@ -126,10 +127,8 @@ def _is_set_up(context: Context, agent: AgentId, family: str, provider: Provider
     if view.visible(provider) or view.pin(provider)[0] or view.order(provider)[0]:
         return True
     sources = allowed_sources(context, provider)
-    variables = {
-        **(context.dotenv if "dotenv" in sources else {}),
-        **(context.environ if "environment" in sources else {}),
-    }
+    used = [s for s in ("envfile", "dotenv", "environment") if s in sources]
+    variables = {name: value for source in used for name, value in context.variables(source).items()}
     if provider in {hit for hit, _ in catalogue.environment_hits(variables)}:
         return True
     entry, leading = catalogue.provider(provider), catalogue.provider(first)
@@ -157,7 +156,7 @@ def state_of(decision: Decision, now: int, warn_before: int) -> CloudState | Non
     source = ""
     if decision.chosen is not None:
         place = decision.chosen.what.partition(":")[0]
-        source = "stored" if decision.candidate else {"env": "environment", "dotenv": ".env"}.get(place, mode.mode)
+        source = "stored" if decision.candidate else SHOWN.get(place, mode.mode)
     problem = next((p for p in mode.problems if p.blocking), None)
     if problem is not None:
         missing = problem.code == "no_source" and not decision.considered
@@ -219,7 +218,7 @@ def _stored(resolved: Resolved, reason: Reason, usable: list[Considered]) -> lis
 def _source(resolved: Resolved, reason: Reason) -> Told:
     mode, _, source = reason.what.partition(": ")
     what = what_of(resolved, mode, source)
-    kind = "environment" if what.startswith(("env:", "dotenv:")) else "cloud"
+    kind = "environment" if what.partition(":")[0] in SHOWN else "cloud"
     code, note = _outcome(reason, resolved.mode)
     return Told(what, code, kind=kind, note=note)
 

@@ -22,6 +22,7 @@ from vault.model.choosing import Candidate
 from vault.providers.cloud.google import read_credentials
 from vault.providers.cloud.issuing import environment_for, names_to_remove, obtain
 from vault.providers.cloud.modes import CloudMode, KeyPair, read_file
+from vault.settings import VARIABLES
 from vault.values import AgentId, ProviderId, Secret
 
 CHILD_WAYS = ("exec", "env")
@@ -128,7 +129,7 @@ def prepare_cloud(
         way=way,
         program=program,
     )
-    plain = got.single and source.startswith(("env:", "dotenv:"))
+    plain = got.single and source.partition(":")[0] in VARIABLES.values()
     return Ready(
         event,
         got.secret,

@@ -68,7 +68,8 @@ def resolve(
     if settings is None:
         raise Defect(f"{provider} is of no cloud family")
     dotenv = context.dotenv if "dotenv" in sources else {}
-    variables, from_dotenv = merged(family, context.environ, dotenv, sources)
+    envfile = context.env_file.variables
+    variables, from_files = merged(family, context.environ, dotenv, sources, envfile)
     only_stored = alone or table.auth_source == "stored"
     if only_stored:
         variables = without(variables, credential_names(family))
@@ -93,8 +94,8 @@ def resolve(
     else:
         found, own = replace(found, auth_source=asked), None
     used = candidate if own is not None or found.source in STORED else None
-    places = _places(from_dotenv, variables, settings)
-    if google.CREDENTIALS in from_dotenv and found.source == google.CREDENTIALS:
+    places = _places(from_files, variables, settings)
+    if from_files.get(google.CREDENTIALS) == "dotenv" and found.source == google.CREDENTIALS:
         found = _from_dotenv(found)
     if used is None:
         return Resolved(family, found, found, variables, unfit=unfit, places=places)
@@ -168,7 +169,7 @@ def _nothing(_: Path) -> None:
     """A reader of no files."""
 
 
-def _places(dotenv: frozenset[str], variables: Mapping[str, str], settings: CloudSettings) -> dict[str, str]:
+def _places(from_files: Mapping[str, str], variables: Mapping[str, str], settings: CloudSettings) -> dict[str, str]:
     """What the sources of a mode are called in a decision, where that isn't their own name."""
     names = {
         "the profile in the settings": settings.profile if isinstance(settings, BedrockSettings) else "",
@@ -177,9 +178,9 @@ def _places(dotenv: frozenset[str], variables: Mapping[str, str], settings: Clou
         "metadata server": "server",
         "instance metadata": "instance",
     }
-    for name in ("VAULT_AWS_PROFILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", google.CREDENTIALS):
+    for name in ("VAULT_AWS_PROFILE", "BMO_AWS_PROFILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", google.CREDENTIALS):
         names[name] = variables.get(name, "").strip() or name
-    return {**names, **{f"place of {name}": "dotenv" for name in dotenv}}
+    return {**names, **{f"place of {name}": place for name, place in from_files.items()}}
 
 
 def what_of(resolved: Resolved, mode: str, source: str) -> str:

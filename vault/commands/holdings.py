@@ -38,9 +38,11 @@ from vault.events.credentials import CredentialFacts
 from vault.model.choosing import Decision, trouble
 from vault.model.profile import ProfileState
 from vault.projections.queries import View
+from vault.settings import VARIABLES
 from vault.unlock.references import KEYCHAIN_SERVICE
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, format_instant, provider_of
 
+_IN_A_FILE = {"dotenv": ("in the project's .env ", ".env"), "envfile": ("in the env file ", "the env file")}
 _SHELL = re.compile(r"[|&;<>()$`{}*?~=!#\[\]]")
 _BUILTINS = frozenset(("cd", "command", "echo", "eval", "exec", "printf", "read", "source", "test", "type"))
 
@@ -75,10 +77,10 @@ def examine_holdings(context: Context) -> list[Check]:
     for agent in agents:
         checks += _choices(context, agent, told)
     for (place, variable, provider), names in told.shadows.items():
-        where = "in the project's .env " if place == "dotenv" else ""
+        where, file = _IN_A_FILE.get(place, ("", ""))
         text = f"{variable} {where}comes before the stored profiles of {provider} for {_agents(names)}"
-        line = "" if place == "dotenv" else f"unset {variable}"
-        checks.append(finding("shadowed", text, line or f"take {variable} out of .env", command=line))
+        line = "" if file else f"unset {variable}"
+        checks.append(finding("shadowed", text, line or f"take {variable} out of {file}", command=line))
     return checks
 
 
@@ -143,7 +145,11 @@ def _reference(context: Context, facts: CredentialFacts, told: _Told) -> tuple[s
     """(why a reference leads nowhere, what to do); empty when it does, or when only running it would tell."""
     scheme, _, target = facts.reference.partition(":")
     if scheme == "env":
-        return ("", "") if context.environ.get(target) else (f"reads {target}, which is not set", f"set {target}")
+        return (
+            ("", "")
+            if context.environ_for(scheme).get(target)
+            else (f"reads {target}, which is not set", f"set {target}")
+        )
     if scheme == "file":
         if not Path(target).is_absolute():
             return f"reads {target}, which is another file in every folder", "log in anew with the whole path"
@@ -293,8 +299,11 @@ def _choices(context: Context, agent: AgentId, told: _Told) -> Iterator[Check]:
 
 def _note_shadow(decision: Decision, told: _Told) -> None:
     place, _, variable = decision.chosen.what.partition(":") if decision.chosen else ("", "", "")
-    passed = any(c.owner and c.code in ("environment_first", "dotenv_first", "shadowed") for c in decision.considered)
-    if place in ("env", "dotenv") and passed:
+    passed = any(
+        c.owner and c.code in ("environment_first", "dotenv_first", "envfile_first", "shadowed")
+        for c in decision.considered
+    )
+    if place in VARIABLES.values() and passed:
         told.shadows.setdefault((place, variable, decision.provider), []).append(decision.agent)
 
 

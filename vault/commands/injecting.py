@@ -113,7 +113,7 @@ def _resolved(context: Context, one: Outgoing, left_out: list[Skipped]) -> AnyCr
     if not isinstance(one.credential, Reference):
         return one.credential
     try:
-        secret = fetch(one.credential.scheme, one.credential.target, context.environ)
+        secret = fetch(one.credential.scheme, one.credential.target, context.environ_for(one.credential.scheme))
     except VaultError as error:
         left_out.append(Skipped(one.profile, "", error.message))
         return one.credential

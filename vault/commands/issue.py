@@ -140,7 +140,7 @@ def _of_variable(
     context: Context, agent: AgentId, provider: ProviderId, variable: Considered, way: str, program: str
 ) -> Ready:
     source, _, name = variable.what.partition(":")
-    value = parse_secret((context.environ if source == "env" else context.dotenv)[name])
+    value = parse_secret(context.variables(source)[name])
     event = CredentialIssued(
         agent=agent,
         owner=agent,
@@ -327,7 +327,7 @@ def secret_of(context: Context, credential: AnyCredential, candidate: Candidate)
             hint=with_agent(f"vault login {candidate.profile}", candidate.owner),
         )
     if isinstance(credential, Reference):
-        return fetch(credential.scheme, credential.target, context.environ)
+        return fetch(credential.scheme, credential.target, context.environ_for(credential.scheme))
     secret = credential.secret()
     if not secret:
         raise NotFound(f"{candidate.profile} holds no single secret", hint=f"vault show {candidate.profile}")

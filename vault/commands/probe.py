@@ -26,7 +26,7 @@ from vault.providers.clients import endpoints, host_in
 from vault.providers.cloud import MEMBERS
 from vault.providers.judging import CLAUDE_CODE_ONLY, REFUSED, UNCLEAR
 from vault.providers.probes import plan_probe, send_probe
-from vault.settings import SOURCES
+from vault.settings import SOURCES, VARIABLES
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
 NONE = "none"
@@ -144,7 +144,7 @@ def probe_every(context: Context, agent: AgentId) -> list[tuple[str, Probed | No
             found.append((profile, *_tried(context, agent, provider_of(profile), profile)))
     for one in status(context, agent):
         place, _, variable = one.chosen.partition(":")
-        if place not in ("env", "dotenv"):
+        if place not in VARIABLES.values():
             continue
         provider = ProviderId(one.provider)
         if _shared(one):
@@ -204,10 +204,10 @@ def _place(context: Context, provider: ProviderId) -> _Place:
         del texts["auth_source"]
     found, home, now = cloud_settings(provider, {**texts, "family": family}), Path.home(), context.clock.now()
     if isinstance(found, BedrockSettings):
-        mode = resolve_bedrock(found, context.environ, home, stored_token=True, reader=read_file, now=now)
+        mode = resolve_bedrock(found, context.environ_for("env"), home, stored_token=True, reader=read_file, now=now)
         return _Place(MEMBERS[family][0], table.endpoint, mode.region)
     if isinstance(found, AzureSettings):
-        mode = resolve_azure(found, context.environ, home, stored_key=True, reader=read_file)
+        mode = resolve_azure(found, context.environ_for("env"), home, stored_key=True, reader=read_file)
         return _Place(MEMBERS[family][0], mode.facts.get("endpoint", ""), "", mode.facts.get("api_version", ""))
     return _Place(MEMBERS[family][0], table.endpoint)
 
@@ -215,4 +215,4 @@ def _place(context: Context, provider: ProviderId) -> _Place:
 def _shared(found: ProviderStatus) -> bool:
     """Whether a variable stands for several providers: a key must not be sent to one that may not be its own."""
     place, _, name = found.chosen.partition(":")
-    return place in ("env", "dotenv") and len(catalogue.providers_of_variable(name)) > 1
+    return place in VARIABLES.values() and len(catalogue.providers_of_variable(name)) > 1

@@ -52,6 +52,7 @@ from vault.model.health import WELL
 from vault.model.profile import ProfileState
 from vault.projections.queries import View
 from vault.providers import catalogue
+from vault.settings import SHOWN, VARIABLES
 from vault.values import AgentId, ProfileId, ProviderId, format_instant, provider_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ _ABSENT = {"missing", "hidden"}
 class ProviderStatus:
     """One provider as an agent sees it. ``chosen`` is what would be used; ``word`` is claimed, proven or unproven.
 
-    ``source`` is stored, environment, .env, cloud (what its own tools read) or local (nothing is needed). ``check`` is the exit
+    ``source`` is stored, environment, .env, env file,
+    cloud (what its own tools read) or local (nothing is needed). ``check`` is the exit
     status this calls for with ``--check``. ``expires_at`` is in microseconds UTC.
     """
 
@@ -152,9 +154,10 @@ def in_use(context: Context, agent: AgentId) -> list[ProviderId]:
     found = {provider_of(ProfileId(s.profile)) for s in view.owned() if s.current is not None}
     for owner in view.lineage:
         found |= {ProviderId(r.provider) for r in context.queries.rotations(owner) if r.order is not None or r.pin}
-    places = {"environment": context.environ, "dotenv": context.dotenv if "dotenv" in context.settings.sources else {}}
-    for source, variables in places.items():
-        for provider, _ in catalogue.environment_hits(variables):
+    for source in VARIABLES:
+        if source == "dotenv" and source not in context.settings.sources:
+            continue
+        for provider, _ in catalogue.environment_hits(context.variables(source)):
             if source in allowed_sources(context, provider):
                 found.add(provider)
     for name, table in context.settings.providers.items():
@@ -199,7 +202,7 @@ def _source(chosen: Considered | None) -> str:
     if chosen is None:
         return ""
     place = chosen.what.partition(":")[0] if chosen.kind == "environment" else chosen.kind
-    return {"env": "environment", "dotenv": ".env", CLOUD: CLOUD if not chosen.owner else STORED}.get(place, STORED)
+    return {**SHOWN, CLOUD: CLOUD if not chosen.owner else STORED}.get(place, STORED)
 
 
 def _found(

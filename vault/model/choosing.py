@@ -1,9 +1,9 @@
 """Which credential an agent uses at a provider, and why. One pure function; its answer names every candidate once.
 
-Order of precedence: the session's pin; the agent's pin; the sources (environment, .env, then stored, unless told otherwise);
-among stored profiles the explicit order if one is set (others excluded), else oauth, token, api_key, then least recently used.
-Those cooling down come last, the soonest end first. A pinned profile is used whatever its health. A profile that is logged out
-is missing, and hides nothing. Nothing depends on anything but the arguments.
+Order of precedence: the session's pin; the agent's pin; the sources (environment, .env, env file, then stored, unless told
+otherwise); among stored profiles the explicit order if one is set (others excluded), else oauth, token, api_key, then least
+recently used. Those cooling down come last, the soonest end first. A pinned profile is used whatever its health. A profile that
+is logged out is missing, and hides nothing. Nothing depends on anything but the arguments.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RANKS = {"oauth": 0, "token": 1, "wellknown": 1, "api_key": 2, "reference": 2, "
 
 BY_SESSION = "pinned for this session by VAULT_PIN"
 
-_PLACES = {"environment": "the environment", "dotenv": "the project's .env"}
+_PLACES = {"environment": "the environment", "dotenv": "the project's .env", "envfile": "the env file"}
 
 CODES = {
     "chosen": "chosen",
@@ -27,6 +27,7 @@ CODES = {
     "cooling_down": "cooling down, so it comes last",
     "environment_first": "passed over: the environment comes first",
     "dotenv_first": "passed over: the project's .env comes first",
+    "envfile_first": "passed over: the env file comes first",
     "stored_first": "passed over: stored profiles come first",
     "ignored_source": "ignored: this source is switched off here",
     "not_pinned": "passed over: another profile is pinned",
@@ -110,11 +111,13 @@ def choose(
     ordered_by: str = "",
     environment: Sequence[str] = (),
     dotenv: Sequence[str] = (),
-    sources: Sequence[str] = ("environment", "dotenv", "stored"),
+    envfile: Sequence[str] = (),
+    sources: Sequence[str] = ("environment", "dotenv", "envfile", "stored"),
 ) -> Decision:
     """Choose for (agent, provider). ``candidates`` come nearest owner first.
 
-    ``environment`` and ``dotenv`` are names of variables that are set there; ``sources`` those that may be used, first first.
+    ``environment``, ``dotenv`` and ``envfile`` are names of variables that are set there; ``sources`` those that may be
+    used, first first.
     ``session_pin`` is the profile pinned for this process and what it starts; it comes before the agent's ``pin``.
     """
     pin, pinned = (session_pin, BY_SESSION) if session_pin else (pin, f"pinned for agent {pinned_by}")
@@ -124,6 +127,7 @@ def choose(
     offers = {
         "environment": [Considered(f"env:{name}", "next", kind="environment") for name in environment],
         "dotenv": [Considered(f"dotenv:{name}", "next", kind="environment") for name in dotenv],
+        "envfile": [Considered(f"envfile:{name}", "next", kind="environment") for name in envfile],
         "stored": ranked,
     }
     lines: list[Considered] = []

@@ -36,10 +36,11 @@ def project_variables(folder: Path, environ: Mapping[str, str] = os.environ) -> 
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return {}, path
-    return _parsed(text, environ), path
+    return variables_in(text, environ), path
 
 
-def _parsed(text: str, environ: Mapping[str, str]) -> dict[str, str]:
+def variables_in(text: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a file's text that have a value. A value that is one ``${NAME}`` is followed; nothing else is expanded."""
     import io
     import logging
 

@@ -13,9 +13,11 @@ MEMBERS = {
     "vertex": ("google-vertex", "google-vertex-anthropic"),
     "azure": ("azure", "azure-cognitive-services"),
 }
-OVERRIDE = "VAULT_AWS_"
+OVERRIDE = ("VAULT_AWS_", "BMO_AWS_")
+"""What names of this process's own AWS variables start with: vault's, and BMO's, which a person may carry over."""
 OVERRIDDEN = tuple(
-    OVERRIDE + name
+    prefix + name
+    for prefix in OVERRIDE
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "BEARER_TOKEN_BEDROCK")
 )
 

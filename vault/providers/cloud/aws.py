@@ -21,6 +21,7 @@ reported, not passed over, except half a set of ambient variables in ``auto``. V
 one key pair. Instance metadata is not asked: that needs the network.
 
 Endpoint of the models: the settings, ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``; the tools' own unless one is set.
+``BMO_AWS_*``, which BMO's own users have set, are read where ``VAULT_AWS_*`` are, right after them.
 Region: ``VAULT_AWS_REGION``, the settings, ``AWS_REGION``, ``AWS_DEFAULT_REGION``, the profile's own. It is never guessed.
 """
 
@@ -32,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault.errors import NotReady
+from vault.providers.cloud import OVERRIDE
 from vault.providers.cloud.aws_files import AwsFiles, parse_instant, profile_way, read_aws_files, token_file_problems
 from vault.providers.cloud.extras import is_safe_url, shown_host
 from vault.providers.cloud.modes import (
@@ -220,9 +222,15 @@ def _steps(
 
     ambient = first_set(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
     return [
-        bearer("VAULT_AWS_BEARER_TOKEN_BEDROCK"),
-        _keys(environ, "VAULT_AWS_", now),
-        profile("VAULT_AWS_PROFILE", environ.get("VAULT_AWS_PROFILE", "").strip()),
+        *(
+            step
+            for prefix in _own_prefixes(environ)
+            for step in (
+                bearer(f"{prefix}BEARER_TOKEN_BEDROCK"),
+                _keys(environ, prefix, now),
+                profile(f"{prefix}PROFILE", environ.get(f"{prefix}PROFILE", "").strip()),
+            )
+        ),
         stored,
         profile("the profile in the settings", settings.profile),
         bearer("AWS_BEARER_TOKEN_BEDROCK"),
@@ -232,6 +240,13 @@ def _steps(
         profile("the profile called default", "default" if "default" in files.profiles else "", named=False),
         _container(environ, home, reader),
     ]
+
+
+def _own_prefixes(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The prefixes of this process's own variables: vault's always, another's where one of its variables is set."""
+    return tuple(
+        p for p in OVERRIDE if p == OVERRIDE[0] or any(first_set(environ, n) for n in environ if n.startswith(p))
+    )
 
 
 def _keys(environ: Mapping[str, str], prefix: str, now: int) -> _Step:
@@ -309,8 +324,9 @@ def container_url(environ: Mapping[str, str]) -> str:
 
 
 def _region(settings: BedrockSettings, environ: Mapping[str, str], files: AwsFiles, profile: str) -> tuple[str, str]:
-    if first_set(environ, "VAULT_AWS_REGION"):
-        return environ["VAULT_AWS_REGION"].strip(), "VAULT_AWS_REGION"
+    own = first_set(environ, *(f"{prefix}REGION" for prefix in OVERRIDE))
+    if own:
+        return environ[own].strip(), own
     if settings.region:
         return settings.region, "the settings"
     name = first_set(environ, "AWS_REGION", "AWS_DEFAULT_REGION")

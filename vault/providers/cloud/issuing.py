@@ -2,7 +2,8 @@
 
 With a credential the child is handed that credential and nothing else that the same tools would read instead. Without one it
 is pointed at the source, a profile or a file, and asks for itself; the libraries of Google read a file and no token. Every name
-of ``names_to_remove`` goes first, ``VAULT_AWS_*`` always: they are for vault's own process.
+of ``names_to_remove`` goes first, ``VAULT_AWS_*`` and ``BMO_AWS_*`` always: they are for vault's own
+process.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ AWS_NAMES = (
     *_CONTAINER,
     *_WEB_IDENTITY,
 )
-OVERRIDES = (*OVERRIDDEN, f"{OVERRIDE}REGION")
+OVERRIDES = (*OVERRIDDEN, *(f"{prefix}REGION" for prefix in OVERRIDE))
 GOOGLE_TOKENS = ("GOOGLE_CLOUD_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
 AZURE_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 
