@@ -62,13 +62,15 @@ def test_git_erases_the_password_that_was_refused_and_no_newer_one(counter: Coun
     assert counter.ask("git", "get", stdin=GITHUB).out == b""
 
 
-def test_git_leaves_logins_alone_and_tells_their_end(counter: Counter) -> None:
+def test_git_leaves_what_it_was_given_as_it_is_and_tells_its_end(counter: Counter) -> None:
     ends = counter.clock.now() + HOUR
     counter.login("github.com:octo", Token(token="fake-token", expires_at=ends, metadata={"username": "octo"}))
     said = counter.ask("git", "get", stdin=GITHUB).out.decode()
     assert said == f"username=octo\npassword=fake-token\npassword_expiry_utc={ends // SECOND}\n"
+    before = counter.context.store.head().position
     counter.ask("git", "store", stdin=GITHUB + "username=octo\npassword=fake-token\n")
-    counter.ask("git", "erase", stdin=GITHUB + "username=octo\npassword=fake-token\n")
+    counter.ask("git", "store", stdin=GITHUB + said)
+    assert counter.context.store.head().position == before
     assert counter.ask("git", "get", stdin=GITHUB).out.decode() == said
 
 

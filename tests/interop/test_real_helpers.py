@@ -152,6 +152,31 @@ def test_git_asks_sends_stores_and_erases(home: Home, registry: Registry) -> Non
     assert {program for _, program in home.issued()} == {"git"}
 
 
+def test_git_is_given_what_it_stored_last_and_only_for_that_server(home: Home) -> None:
+    git = needs("git")
+    home.run(git, "config", "--global", "credential.helper", "vault")
+    with open_vault(environ=home.files.environ()) as vault:
+        vault.login("git.example.com:user-1", "tok-old", kind="token")
+        vault.login("github.com:octo", "tok-hub", kind="token", label="octo")
+
+    def credential(operation: str, *lines: str) -> str:
+        done = home.run(git, "credential", operation, stdin="\n".join(["protocol=https", *lines, "", ""]))
+        return done.stdout
+
+    own = ("host=git.example.com", "username=user-1")
+    assert "password=tok-old\n" in credential("fill", *own)
+    credential("reject", *own, "password=tok-old")
+    assert "password" not in credential("fill", *own)
+    credential("approve", *own, "password=tok\u2028new\u0085\f.")
+    assert "password=tok\u2028new\u0085\f.\n" in credential("fill", "host=git.example.com")
+    credential("approve", "host=git:8443", "username=user-1", "password=fake-port")
+    assert "password" not in credential("fill", "host=git-8443")
+    assert "password=fake-port\n" in credential("fill", "host=git:8443")
+    assert "username=octo\npassword=tok-hub\n" in credential("fill", "host=gist.github.com")
+    credential("approve", "host=[::1]:3000", "username=user-1", "password=fake-six")
+    assert "password=fake-six\n" in credential("fill", "host=[::1]:3000")
+
+
 def test_docker_login_pull_credentials_and_logout(home: Home, registry: Registry) -> None:
     docker = needs("docker")
     settings = home.folder / ".docker" / "config.json"
@@ -163,7 +188,7 @@ def test_docker_login_pull_credentials_and_logout(home: Home, registry: Registry
     assert "fake-password" not in settings.read_text()
     again = home.run(docker, "login", registry.host)  # goes on to a daemon, which isn't needed to see what it was given
     assert "Authenticating with existing credentials... [Username: octo]" in again.stdout + again.stderr
-    assert (f"127.0.0.1-{registry.host.partition(':')[2]}:octo", "docker") in home.issued()
+    assert (f"127.0.0.1%3a{registry.host.partition(':')[2]}:octo", "docker") in home.issued()
     assert home.run(docker, "logout", registry.host).returncode == 0
     assert home.run("docker-credential-vault", "get", stdin=registry.host).stdout == (
         "credentials not found in native keychain\n"

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vault.commands.issue import Issued, hand_out, issue, prepare
+from vault.commands.issue import Issued, Ready, hand_out, issue, prepare
 from vault.commands.login import log_in, log_out
-from vault.commands.naming import target
+from vault.commands.naming import target, with_agent
+from vault.commands.refresh import refresh
+from vault.commands.rotation import report
 from vault.commands.why import decide
 from vault.context import Context
+from vault.errors import IntegrityError, SignInAgain, VaultError
 from vault.events.credentials import AnyCredential, OAuth
+from vault.events.types import CredentialIssued
 from vault.interop.helpers import Given, Holding
+from vault.model.profile import ProfileState
 from vault.projections.queries import View
-from vault.values import AgentId, Instant, ProfileId, ProviderId, parse_agent, parse_profile, provider_of
+from vault.values import AgentId, Instant, ProfileId, ProviderId, Secret, parse_agent, parse_profile, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +67,133 @@ class Desk:
             issued.secret, issued.provider, issued.profile, issued.kind, issued.expires_at, issued.values, facts
         )
 
+    def give_beside(self, profile: str, name: str) -> Secret | None:
+        """Hand out a secret that is kept in a credential's ``extra``; None where there is none. Raises NotFound."""
+        found = View(self.context.queries, self.agent).find(profile)
+        kept = self.context.store.credential(found.current.position).extra.get(name) if found.current else None
+        if not isinstance(kept, str) or not kept:
+            return None
+        way, provider = f"helper {self.helper}", provider_of(ProfileId(profile))
+        event = CredentialIssued(
+            agent=self.agent,
+            owner=found.agent,
+            provider=provider,
+            profile=profile,
+            source="stored",
+            fingerprint=self.context.keys.fingerprint(kept),
+            way=way,
+            program=self.tool or self.context.actor.program,
+        )
+        hand_out(self.context, [Ready(event, Secret(kept), name, ())], way=way)
+        return Secret(kept)
+
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         """Profiles the agent sees, logged in."""
         name = self._agent(agent)
-        return [
-            Holding(
-                provider_of(ProfileId(profile)),
-                profile,
-                state.current.facts.kind if state.current else "",
-                state.current.facts.label if state.current else "",
-                self._facts(name, profile),
+        view = View(self.context.queries, name)
+        orders: dict[str, list[str]] = {}
+        found = []
+        for profile, state in sorted(view.visible(provider).items()):
+            held = state.current
+            if held is None:
+                continue
+            owner = provider_of(ProfileId(profile))
+            order = orders.setdefault(owner, view.order(owner)[0] or [])
+            found.append(
+                Holding(
+                    owner,
+                    profile,
+                    held.facts.kind,
+                    held.facts.label,
+                    self._facts(name, profile),
+                    since=held.since,
+                    position=held.position,
+                    rank=order.index(profile) if profile in order else len(order),
+                    expires_at=held.facts.expires_at,
+                    refreshable=bool(held.facts.refresh_fingerprint),
+                    refused=self._is_refused(state),
+                )
             )
-            for profile, state in sorted(View(self.context.queries, name).visible(provider).items())
-        ]
+        return found
 
     def is_secret_of(self, profile: str, secret: str, *, agent: str = "") -> bool:
-        """Whether a profile's secret is this one; nothing is handed out."""
-        state = View(self.context.queries, self._agent(agent)).visible().get(profile)
+        """Whether a profile's secret is this one, a reference's too; nothing is handed out."""
+        name = self._agent(agent)
+        state = View(self.context.queries, name).visible().get(profile)
         if state is None or state.current is None:
             return False
-        return state.current.facts.fingerprint == self.context.keys.fingerprint(secret)
+        if state.current.facts.fingerprint:
+            return state.current.facts.fingerprint == self.context.keys.fingerprint(secret)
+        target_profile = parse_profile(profile)
+        try:
+            way = f"helper {self.helper}"
+            ready = prepare(self.context, name, provider_of(target_profile), profile=target_profile, way=way)
+        except IntegrityError:
+            raise
+        except VaultError:
+            return False
+        return ready.secret == Secret(secret)
 
-    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> None:
-        """Store a credential; the same one again changes nothing."""
+    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> bool:
+        """Store a credential; whether it was: the same one again changes nothing. Raises what ``log_in`` raises."""
         name, target_profile = self._agent(agent), parse_profile(profile)
         state = self.context.queries.profile(name, target_profile)
         if state is not None and state.current is not None:
             held = self.context.store.credential(state.current.position)
             if held == credential:
-                return
+                return False
         log_in(
             self.context, name, target_profile, credential, label=label, reason=f"stored by {self.tool or self.helper}"
         )
+        return True
+
+    def keep_again(self, profile: str) -> None:
+        """Store a profile's credential anew as it is, for the agent that owns it: it becomes the newest."""
+        target_profile = parse_profile(profile)
+        found = View(self.context.queries, self.agent).find(target_profile)
+        if found.current is not None:
+            facts = found.current.facts
+            log_in(
+                self.context,
+                AgentId(found.agent),
+                target_profile,
+                self.context.store.credential(found.current.position),
+                label=facts.label,
+                account=facts.account,
+                ownership=facts.ownership,
+                reason=f"stored by {self.tool or self.helper}",
+            )
 
     def end(self, profile: str, *, agent: str = "") -> None:
-        """Log a profile out. Raises NotFound."""
-        log_out(
-            self.context, self._agent(agent), parse_profile(profile), reason=f"erased by {self.tool or self.helper}"
+        """Log a profile out, for the agent that owns it. Raises NotFound."""
+        target_profile = parse_profile(profile)
+        owner = AgentId(View(self.context.queries, self._agent(agent)).find(target_profile).agent)
+        log_out(self.context, owner, target_profile, reason=f"erased by {self.tool or self.helper}")
+
+    def refuse(self, profile: str) -> None:
+        """Note that a refreshable login was refused. Raises NotFound."""
+        reason = f"refused, says {self.tool or self.helper}"
+        report(self.context, self.agent, parse_profile(profile), "failure", failure="auth", reason=reason)
+
+    def renew(self, profile: str) -> None:
+        """Renew a login that was refused. Raises SignInAgain, TryAgain, and what a refresh raises."""
+        target_profile = parse_profile(profile)
+        owner = AgentId(View(self.context.queries, self.agent).find(target_profile).agent)
+        if refresh(self.context, owner, target_profile, force=True).done not in ("refreshed", "adopted"):
+            raise SignInAgain(
+                f"{profile} was refused, and can't be renewed here",
+                hint=with_agent(f"vault login {profile}", owner),
+            )
+
+    def _is_refused(self, state: ProfileState) -> bool:
+        """Whether a use of a refreshable login was refused after its tokens came."""
+        if state.current is None or not state.current.facts.refresh_fingerprint:
+            return False
+        health = self.context.queries.rotation(state.agent, provider_of(ProfileId(state.profile))).health_of(
+            state.profile
         )
+        renewed = state.proof.at if state.proof is not None and state.proof.how == "refresh" else 0
+        return health.last_reason == "auth" and health.last_failure_at > max(state.current.since, renewed)
 
     def _agent(self, named: str) -> AgentId:
         return parse_agent(named) if named else self.agent

@@ -48,13 +48,23 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A profile that could be handed out, without its secret."""
+    """A profile that could be handed out, without its secret.
+
+    ``since`` is when its credential was stored, ``position`` where, ``rank`` its place in the provider's order; ``refused`` says
+    that a refreshable login was refused since its tokens came. ``expires_at`` and ``since`` are microseconds UTC.
+    """
 
     provider: str
     profile: str
     kind: str
     label: str
     facts: Mapping[str, str]
+    since: int = 0
+    position: int = 0
+    rank: int = 0
+    expires_at: int | None = None
+    refreshable: bool = False
+    refused: bool = False
 
 
 class Serving(Protocol):
@@ -70,17 +80,29 @@ class Serving(Protocol):
     def give_fitting(self, what: str, fits: Callable[[str, str], bool]) -> Given | None:
         """The first, in the order they would be tried, that ``fits`` (kind, secret); what doesn't fit isn't handed out."""
 
+    def give_beside(self, profile: str, name: str) -> Secret | None:
+        """Hand out a secret that came with a profile's credential, by its name; None where there is none."""
+
     def holdings(self, provider: str = "", *, agent: str = "") -> Sequence[Holding]:
         """Profiles the agent sees; nothing is handed out."""
 
     def is_secret_of(self, profile: str, secret: str, *, agent: str = "") -> bool:
         """Whether a profile's secret is this one; nothing is handed out."""
 
-    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> None:
-        """Store a credential that a tool gives; the same one again changes nothing."""
+    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", agent: str = "") -> bool:
+        """Store a credential that a tool gives; whether it was: the same one again changes nothing."""
+
+    def keep_again(self, profile: str) -> None:
+        """Store a profile's credential anew as it is: it becomes the newest."""
 
     def end(self, profile: str, *, agent: str = "") -> None:
-        """Log a profile out."""
+        """Log a profile out, a parent's too."""
+
+    def refuse(self, profile: str) -> None:
+        """Note that a refreshable login was refused: it is renewed before it is given again."""
+
+    def renew(self, profile: str) -> None:
+        """Renew a login that was refused. Raises SignInAgain where it can't be."""
 
 
 @dataclass(frozen=True, slots=True)

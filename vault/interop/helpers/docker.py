@@ -1,18 +1,24 @@
 """``docker``: docker's credential helper protocol, called as ``docker-credential-vault get|store|erase|list|version``.
 
 docker, podman, buildah, skopeo, helm and ORAS speak it. A server's address comes bare on stdin for get and erase, as JSON for
-store. Errors go to stdout and end with 1; two of their texts are looked for by the callers. The profile is ``HOST:USER``.
+store. Errors go to stdout and end with 1; two of their texts are looked for by the callers.
+
+The profile is ``HOST:USER``, for a part of a registry ``HOST:USER/PATH``; what was stored last for an address is given and
+listed. Without a scheme an address is https. A password for https isn't given for http, nor one for another port. ``erase`` logs
+out all that would be given for the address.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vault.errors import InputError, NotFound, UsageError, VaultError
 from vault.events.credentials import ApiKey
 from vault.interop.helpers import Answer, Helper, Holding, Request, Serving, sentence
-from vault.interop.helpers.servers import host_of, of_host, server_profile
+from vault.interop.helpers.servers import end_those, keep_for, kept_for
+from vault.interop.servers import Server, docker_server
+from vault.interop.sources import parse_json
 from vault.version import __version__
 
 MISSING = "credentials not found in native keychain"
@@ -41,22 +47,23 @@ def run(request: Request, serving: Serving) -> Answer:
 
 def _get(request: Request, serving: Serving) -> Answer:
     server = _server(request)
-    found = _match(serving, server)
+    found = next(iter(_kept(serving, docker_server(server))), None)
     if found is None:
         return _failed(MISSING)
+    if found.refused:
+        serving.renew(found.profile)
     try:
         given = serving.give(found.profile)
     except NotFound:
         return _failed(MISSING)
-    user = found.facts.get("username") or found.label or "<token>"
-    return _said({"ServerURL": server, "Username": user, "Secret": given.secret.reveal()})
+    return _said({"ServerURL": server, "Username": _user(found), "Secret": given.secret.reveal()})
 
 
 def _store(request: Request, serving: Serving) -> Answer:
     try:
-        asked = json.loads(request.read())
+        asked = parse_json(request.read(), "the request")
         server, user, secret = (asked.get(name) for name in ("ServerURL", "Username", "Secret"))
-    except (ValueError, AttributeError):
+    except (InputError, AttributeError):
         return _failed("the request is not the JSON of a credential")
     if not isinstance(server, str) or not server:
         return _failed(NO_SERVER)
@@ -64,37 +71,38 @@ def _store(request: Request, serving: Serving) -> Answer:
         return _failed(NO_USER)
     if not isinstance(secret, str) or not secret:
         return _failed("the credential has no secret")
+    place = docker_server(server)
     credential = ApiKey(key=secret, metadata={"server": server, "username": user})
-    serving.keep(server_profile(host_of(server), user), credential, label=user)
+    keep_for(serving, place, user, _kept(serving, place), credential)
     return Answer()
 
 
 def _erase(request: Request, serving: Serving) -> Answer:
-    found = _match(serving, _server(request))
-    if found is None:
-        return _failed(MISSING)
-    serving.end(found.profile)
-    return Answer()
+    place = docker_server(_server(request))
+    return Answer() if end_those(serving, lambda: _kept(serving, place)) else _failed(MISSING)
 
 
 def _list(_: Request, serving: Serving) -> Answer:
-    return _said(
-        {h.facts["server"]: h.facts.get("username", h.label) for h in serving.holdings() if "server" in h.facts}
-    )
+    servers = [h.facts["server"] for h in serving.holdings() if "server" in h.facts]
+    return _said({server: _user(_kept(serving, docker_server(server))[0]) for server in dict.fromkeys(servers)})
 
 
 def _server(request: Request) -> str:
-    server = request.read().decode("utf-8", "replace").strip()
+    server = request.read().decode("utf-8", "surrogateescape").strip()
     if not server:
         raise InputError(NO_SERVER)
     return server
 
 
-def _match(serving: Serving, server: str) -> Holding | None:
-    """What is kept for exactly this address, else for its host."""
-    holdings = of_host(serving, host_of(server))
-    exact = [h for h in holdings if h.facts.get("server") == server]
-    return next(iter([*exact, *(h for h in holdings if "server" not in h.facts)]), None)
+def _kept(serving: Serving, server: Server) -> Sequence[Holding]:
+    """What is kept for exactly this address; a password that git stored is for the whole host."""
+    return kept_for(
+        serving, server, lambda holding, kept: kept.path == (server.path if "server" in holding.facts else "")
+    )
+
+
+def _user(holding: Holding) -> str:
+    return holding.facts.get("username") or holding.label or "<token>"
 
 
 def _said(answer: dict[str, str]) -> Answer:

@@ -10,6 +10,7 @@ import json
 
 from vault.errors import InputError, UsageError
 from vault.interop.helpers import Answer, Helper, Request, Serving
+from vault.interop.sources import parse_json
 from vault.values import format_instant
 
 VARIABLE = "KUBERNETES_EXEC_INFO"
@@ -34,8 +35,8 @@ def _version(info: str) -> str:
     if not info:
         return _VERSIONS[0]
     try:
-        version = json.loads(info)["apiVersion"]
-    except (ValueError, KeyError, TypeError):
+        version = parse_json(info, VARIABLE)["apiVersion"]
+    except (InputError, KeyError, TypeError, IndexError):
         raise InputError(f"{VARIABLE} is not an ExecCredential") from None
     if version not in _VERSIONS:
         raise InputError("the client wants an API version that isn't known here", hint=f"use {_VERSIONS[0]}")
