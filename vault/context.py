@@ -123,6 +123,7 @@ class Context:
         self.env_file = env_file or EnvFile(Path(os.devnull))
         self.dotenv_path: Path | None = None
         self._dotenv: dict[str, str] | None = None
+        self._dotenv_written: dict[str, str] | None = None
         sealing = Sealing(keys)
         self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
         self.projections = Projections(sealing)
@@ -140,6 +141,18 @@ class Context:
             except OSError:
                 self._dotenv = {}
         return self._dotenv
+
+    @property
+    def dotenv_written(self) -> dict[str, str]:
+        """Variables of the project's .env as they are written there: references and placeholders among them."""
+        if self._dotenv_written is None:
+            from vault.providers.dotenv import written_variables
+
+            try:
+                self._dotenv_written = written_variables(Path.cwd())
+            except OSError:
+                self._dotenv_written = {}
+        return self._dotenv_written
 
     def variables(self, source: str) -> Mapping[str, str]:
         """The variables of a source: ``environment``, ``dotenv`` or ``envfile``, or as a decision writes it (``env``)."""

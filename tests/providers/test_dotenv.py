@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import Canary
+from vault.pointers import pointer_in
 from vault.providers.dotenv import LARGEST, find_dotenv, project_variables
 
 
@@ -51,13 +52,36 @@ def test_lines(tmp_path: Path, content: str | bytes, expected: dict[str, str]) -
     assert read(tmp_path, content) == expected
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["$FAKE", "a$FAKE", "a${FAKE}", "${FAKE}b", "${FAKE:-other}", "$(echo no)", "`echo no`", "a$", "$1", "%FAKE%"],
-)
+@pytest.mark.parametrize("value", ["a$FAKE", "a$", "$1", "fake{}", "fake#`"])
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_nothing_in_a_value_is_expanded(tmp_path: Path, value: str, quote: str) -> None:
     assert read(tmp_path, f"FAKE_KEY={quote}{value}{quote}\n", FAKE="expanded") == {"FAKE_KEY": value}
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a${FAKE}",
+        "${FAKE}b",
+        "$(echo no)",
+        "`echo no`",
+        "op://a/b/c",
+        "encrypted:BFake",
+        "file:/fake",
+        "keyring:a/b",
+        "<key>",
+    ],
+)
+def test_what_is_no_value_counts_as_unset(tmp_path: Path, value: str, quote: str) -> None:
+    """It is never handed out as it is written, and nothing that it names is run, read or asked."""
+    assert read(tmp_path, f"FAKE_KEY={quote}{value}{quote}\nOTHER=fake\n", FAKE="expanded") == {"OTHER": "fake"}
+
+
+@pytest.mark.parametrize("value", ["$FAKE", "${FAKE:-other}", "${FAKE-other}", "${FAKE:?none}", "{env:FAKE}", "%FAKE%"])
+def test_a_variable_is_followed_however_it_is_written(tmp_path: Path, value: str) -> None:
+    assert read(tmp_path, f"FAKE_KEY={value}\n", FAKE="fake-value") == {"FAKE_KEY": "fake-value"}
+    assert read(tmp_path, f"FAKE_KEY={value}\n") == {}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +96,7 @@ def test_nothing_in_a_value_is_expanded(tmp_path: Path, value: str, quote: str) 
         ("OUTSIDE=fake-inside\nFAKE_KEY=${OUTSIDE}\n", {"OUTSIDE": "fake-inside", "FAKE_KEY": "fake-inside"}),
         ("A=${B}\nB=${C}\nC=fake\n", {"A": "fake", "B": "fake", "C": "fake"}),
         ("A=${B}\nB=${A}\nC=${C}\nD=fake\n", {"D": "fake"}),
-        ("A=${B}\nB=x${C}\n", {"A": "x${C}", "B": "x${C}"}),
+        ("A=${B}\nB=x${C}\nC=fake\n", {"C": "fake"}),
     ],
 )
 def test_a_value_that_is_one_variable_stands_for_it(tmp_path: Path, content: str, expected: dict[str, str]) -> None:
@@ -87,7 +111,7 @@ def test_a_secret_in_single_quotes_comes_out_as_it_went_in(
     tmp_path_factory: pytest.TempPathFactory, value: str
 ) -> None:
     folder = tmp_path_factory.mktemp("env", numbered=True)
-    if not (value.startswith("${") and value.endswith("}")):
+    if pointer_in(value) is None:
         assert read(folder, f"FAKE_KEY='{value}'\n") == {"FAKE_KEY": value}
 
 
@@ -176,3 +200,10 @@ def test_a_worktrees_git_file_marks_the_root_too(tmp_path: Path) -> None:
     assert find_dotenv(tmp_path / "tree" / "a") is None
     (tmp_path / "tree" / ".env").write_text("WHICH=tree\n")
     assert find_dotenv(tmp_path / "tree" / "a") == tmp_path / "tree" / ".env"
+
+
+def test_a_setting_of_the_vaults_own_is_any_text(tmp_path: Path) -> None:
+    assert read(tmp_path, "VAULT_KEY_COMMAND='$(fake)'\nVAULT_A=none\nVAULT_B=${UNSET}\n") == {
+        "VAULT_KEY_COMMAND": "$(fake)",
+        "VAULT_A": "none",
+    }

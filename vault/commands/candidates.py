@@ -13,6 +13,7 @@ from vault.commands.naming import target
 from vault.context import Context
 from vault.errors import NotReady, VaultError
 from vault.model.choosing import Candidate, Decision, choose
+from vault.pointers import pointer_in
 from vault.projections.queries import Queries, View
 from vault.providers import catalogue
 from vault.providers.cloud import MEMBERS, OVERRIDDEN, family_of_id
@@ -43,6 +44,8 @@ def choose_among(
     pin, pinned_by = view.pin(provider)
     names = catalogue.read_names(provider)
     dotenv = "dotenv" in {*context.settings.sources, *sources}
+    set_here = [name for name in names if context.environ.get(name, "").strip()]
+    in_file = {name: value for name, value in context.dotenv_written.items() if dotenv and name in names}
     return choose(
         agent,
         provider,
@@ -53,11 +56,19 @@ def choose_among(
         session_pin=session_pin(context.environ, provider) if queries is None else "",
         order=order,
         ordered_by=ordered_by,
-        environment=[name for name in names if context.environ.get(name, "").strip()],
-        dotenv=[name for name in names if dotenv and context.dotenv.get(name)],
-        envfile=[name for name in names if context.env_file.variables.get(name)],
+        environment=[name for name in set_here if pointer_in(context.environ[name]) is None],
+        dotenv=[name for name in names if dotenv and _holds_secret(context.dotenv.get(name, ""))],
+        envfile=[name for name in names if _holds_secret(context.env_file.variables.get(name, ""))],
+        pointing=[
+            *(f"env:{name}" for name in set_here if pointer_in(context.environ[name]) is not None),
+            *(f"dotenv:{name}" for name in in_file if not _holds_secret(context.dotenv.get(name, ""))),
+        ],
         sources=sources,
     )
+
+
+def _holds_secret(value: str) -> bool:
+    return bool(value.strip()) and pointer_in(value) is None
 
 
 def session_pins(environ: Mapping[str, str]) -> dict[ProviderId, ProfileId]:

@@ -20,18 +20,18 @@ from msgspec import structs
 from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
 from vault.interop.documents import toml_bytes, toml_in
-from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.entries import key_or_reference, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.providers import aliases, catalogue
-from vault.unlock.references import parse_reference
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, parse_provider, profile_id, provider_of
 
 NAME, _TITLE = "bmo", "BMO"
 _FACTS = ("base_url", "type")
 _KEPT = "bmo"
+_FOLLOWED = ("env", "command", "keychain", "keyring")
 _ASKS = "helper token"
 
 
@@ -74,10 +74,7 @@ def credential_of(table: Mapping[str, Any]) -> AnyCredential:
     value = table["api_key"]
     if isinstance(value, str) and _ASKS in value and value.strip().startswith("$("):
         raise InputError("it asks the vault already")
-    if isinstance(value, str) and value.strip().startswith(("$", "keychain:", "keyring:")):
-        scheme, target = parse_reference(value.strip())
-        return Reference(scheme=scheme, target=target, metadata=facts)
-    return ApiKey(key=usable_secret(value, "api_key"), metadata=facts)
+    return key_or_reference(value, "api_key", _FOLLOWED, metadata=facts)
 
 
 def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:

@@ -15,8 +15,8 @@ from typing import Any
 from vault.errors import InputError, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
 from vault.interop.entries import ownership_of, usable_secret
+from vault.pointers import is_one_command, pointer_in
 from vault.providers import catalogue
-from vault.unlock.references import parse_reference
 from vault.values import DEFAULT_NAME, SECOND, ProviderId, parse_provider
 
 TITLE = "Crush"
@@ -63,7 +63,7 @@ def credentials_of(name: str, entry: object) -> list[tuple[AnyCredential, str, s
 def asks_the_vault(value: object) -> bool:
     """Whether a value is a command that asks a vault."""
     text = value.strip() if isinstance(value, str) else ""
-    if not (text.startswith("$(") and _is_one_command(text)):
+    if not (text.startswith("$(") and is_one_command(text)):
         return False
     try:
         words = shlex.split(text[2:-1])
@@ -116,14 +116,12 @@ def _login(oauth: Mapping[str, Any], name: str) -> OAuth:
 def _key(value: object, extra: dict[str, Any]) -> AnyCredential:
     """A key, or what it refers to. Raises InputError."""
     if isinstance(value, str) and value.strip().startswith("$"):
-        try:
-            scheme, target = parse_reference(value.strip())
-        except InputError:
-            raise InputError("a shell puts it together from several parts") from None
-        if scheme == "command" and not _is_one_command(value.strip()):
+        found = pointer_in(value)
+        if found is None or found.scheme not in ("env", "command") or found.default:
             raise InputError("a shell puts it together from several parts")
-        return Reference(scheme=scheme, target=target, extra=extra)
-    return ApiKey(key=usable_secret(_plain(value), "key"), extra=extra)
+        return Reference(scheme=found.scheme, target=found.target, extra=extra)
+    plain = _plain(value)
+    return ApiKey(key=usable_secret(plain, "key", literal=plain != value), extra=extra)
 
 
 def _plain(value: object) -> object:
@@ -142,13 +140,3 @@ def _means(value: str, secret: str) -> bool:
         return _plain(value) == secret
     except InputError:
         return False
-
-
-def _is_one_command(value: str) -> bool:
-    """Whether the first parenthesis is closed by the last one, as far as counting tells."""
-    depth = 0
-    for place, character in enumerate(value):
-        depth += (character == "(") - (character == ")")
-        if depth == 0 and place > 0 and place < len(value) - 1:
-            return False
-    return depth == 0

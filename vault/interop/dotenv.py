@@ -16,8 +16,8 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 from vault.errors import InputError, NotFound
-from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
-from vault.interop.entries import ownership_of, usable_secret
+from vault.events.credentials import AnyCredential, ApiKey, Token
+from vault.interop.entries import key_or_reference, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
@@ -26,7 +26,6 @@ from vault.providers import catalogue
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id, provider_of
 
 NAME, _TITLE = "dotenv", ".env files"
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+", re.ASCII)
 
 
@@ -137,7 +136,7 @@ def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
     if provider is None:
         findings.skipped.append(Skipped(name, str(file), "it is no key, or a part of one"))
         return
-    credential = credential_of(value)
+    credential = key_or_reference(value, "value")
     same = [f for f in findings.found if provider_of(f.profile) == provider and _same(f.credential, credential)]
     if same:
         findings.skipped.append(Skipped(name, str(file), f"it is the same as {same[0].profile}"))
@@ -150,14 +149,6 @@ def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
         findings.found = [f for f in findings.found if f.profile != profile]
     ownership, why = ownership_of(ProviderId(provider), credential, _TITLE)
     findings.found.append(Found(MAIN_AGENT, ProfileId(profile), credential, str(file), ownership=ownership, why=why))
-
-
-def credential_of(value: str | None) -> AnyCredential:
-    """A value as a key, or as a reference to another variable. Raises InputError."""
-    whole = _VARIABLE.fullmatch((value or "").strip())
-    if whole:
-        return Reference(scheme="env", target=whole[1] or whole[2])
-    return ApiKey(key=usable_secret(value, "value"))
 
 
 def _same(one: AnyCredential, other: AnyCredential) -> bool:

@@ -12,12 +12,13 @@ A reason not to take an entry is an InputError: the importer turns it into a Ski
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from vault.errors import InputError
-from vault.events.credentials import AnyCredential, OAuth, Reference
+from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference
 from vault.interop.sources import shown_name
+from vault.pointers import pointer_in
 from vault.values import ProviderId, parse_secret
 
 MILLISECOND = 1_000
@@ -37,28 +38,36 @@ _KEEP_REFRESH_TOKEN = frozenset(
 _ROTATE = frozenset(
     {"anthropic", "openai", "kimi-code", "kimi-for-coding", "minimax", "minimax-portal", "hyper", "nous"}
 )
-_PLACEHOLDERS = (
-    "vault:",
-    "vault://",
-    "opencode-oauth-dummy-key",
-    "secretref-managed",
-    "__OPENCLAW_REDACTED__",
-    "oc-sent-v",
-)
 
 
-def usable_secret(value: object, what: str) -> str:
-    """A secret as it is stored elsewhere, without blanks around it, checked. ``what`` names the field. Raises InputError."""
+def usable_secret(value: object, what: str, *, literal: bool = False) -> str:
+    """A secret as it is stored elsewhere, without blanks around it, checked. ``what`` names the field.
+
+    ``literal`` says that the tool would not take it for a reference, whatever it looks like. Raises InputError.
+    """
     if not isinstance(value, str) or not (value := value.strip()):
         raise InputError(f"it has no {what}")
     if value.startswith(FENCE):
         raise InputError(f"its {what} is a marker that a refresh is under way, not a token")
-    if value.startswith(_PLACEHOLDERS):
-        raise InputError(f"its {what} is a placeholder, not a secret")
+    pointer = None if literal else pointer_in(value)
+    if pointer is not None:
+        raise InputError(f"its {what} is {pointer.what}, not a secret")
     try:
         return parse_secret(value)
     except InputError as error:
         raise InputError(error.message.replace("the secret", f"its {what}")) from None
+
+
+def key_or_reference(value: object, what: str, follow: Collection[str] = ("env",), **kept: Any) -> ApiKey | Reference:
+    """A key as it is stored elsewhere, or the reference that stands there in its place.
+
+    ``follow`` are the kinds of references that the tool follows too; ``kept`` are further fields of the credential. Raises
+    InputError for a reference of another kind, an encrypted value and a placeholder; it says which.
+    """
+    pointer = pointer_in(value) if isinstance(value, str) else None
+    if pointer is not None and pointer.scheme in follow and pointer.default in (None, ""):
+        return Reference(scheme=pointer.scheme, target=pointer.target, **kept)
+    return ApiKey(key=usable_secret(value, what), **kept)
 
 
 def instant_of(value: object) -> int | None:

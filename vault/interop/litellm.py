@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference
+from vault.events.credentials import AnyCredential, OAuth
 from vault.interop.documents import object_in, yaml_in
 from vault.interop.dotenv import inject
-from vault.interop.entries import ownership_of, texts_of, usable_secret
+from vault.interop.entries import key_or_reference, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Tool
@@ -26,7 +26,6 @@ from vault.providers import aliases
 from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, ProfileId, ProviderId, parse_provider, profile_id
 
 NAME, _TITLE = "litellm", "LiteLLM"
-_ENV = re.compile(r"os\.environ/([A-Za-z_]\w*)", re.ASCII)
 _IDS = {
     "gemini": "google",
     "bedrock": "amazon-bedrock",
@@ -55,10 +54,9 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     for path in files:
         try:
             if path.name == "access-token":
-                token = OAuth(access=usable_secret(read_text(path), "token"))
-                _found(findings, _COPILOT, token, path)
+                _take_login(findings, path, _COPILOT, {"access_token": read_text(path)})
             elif path.suffix == ".json":
-                _found(findings, _CHATGPT, _login(object_in(path)), path)
+                _take_login(findings, path, _CHATGPT, object_in(path))
             else:
                 _take_models(findings, path, yaml_in(path))
         except InputError as error:
@@ -66,6 +64,13 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                 raise
             findings.skipped.append(Skipped(path.name, str(path), error.message))
     return findings
+
+
+def _take_login(findings: Findings, path: Path, profile: ProfileId, document: Mapping[str, Any]) -> None:
+    try:
+        _found(findings, profile, _login(document), path)
+    except InputError as error:
+        findings.skipped.append(Skipped(path.name, str(path), error.message))
 
 
 def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
@@ -80,7 +85,7 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
             prefix = kind[0] if kind[1] else "openai"
             spelt = prefix.replace("_", "-")
             provider = parse_provider(_IDS.get(prefix) or aliases.canonical(spelt) or spelt)
-            credential = _key(parameters["api_key"])
+            credential = key_or_reference(parameters["api_key"], "api_key")
             same = [f for f in findings.found if f.credential == credential and f.profile.startswith(f"{provider}:")]
             if same:
                 continue
@@ -93,13 +98,6 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
             findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
             continue
         _found(findings, profile, credential, path)
-
-
-def _key(value: object) -> AnyCredential:
-    found = _ENV.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found:
-        return Reference(scheme="env", target=found[1])
-    return ApiKey(key=usable_secret(value, "api_key"))
 
 
 def _login(document: Mapping[str, Any]) -> OAuth:

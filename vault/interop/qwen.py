@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound
-from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
+from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop import dotenv
 from vault.interop.commented import Commented, commented_in
 from vault.interop.documents import object_in
-from vault.interop.entries import instant_of, ownership_of, usable_secret
+from vault.interop.entries import instant_of, key_or_reference, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.hosts import host_of, provider_at, provider_named_after
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
@@ -143,12 +143,7 @@ def _take(
         if provider is None:
             return
         kept = {KEPT: {"file": path.name, "variable": name}}
-        found = dotenv.credential_of(value if isinstance(value, str) else None)
-        credential: AnyCredential = found
-        if isinstance(found, ApiKey):
-            credential = ApiKey(key=found.key, extra=kept)
-        elif isinstance(found, Reference):
-            credential = Reference(scheme=found.scheme, target=found.target, extra=kept)
+        credential = key_or_reference(value, "value", extra=kept)
         same = [f for f in findings.found if f.credential.secret() and f.credential.secret() == credential.secret()]
         if same:
             raise InputError(f"it is the same as {same[0].profile}")

@@ -30,6 +30,7 @@ CODES = {
     "envfile_first": "passed over: the env file comes first",
     "stored_first": "passed over: stored profiles come first",
     "ignored_source": "ignored: this source is switched off here",
+    "pointing": "ignored: it holds a reference, an encrypted value or a placeholder, not a secret",
     "not_pinned": "passed over: another profile is pinned",
     "not_in_order": "passed over: the order doesn't name it",
     "hidden": "hidden by the agent's own profile of the same name",
@@ -112,12 +113,13 @@ def choose(
     environment: Sequence[str] = (),
     dotenv: Sequence[str] = (),
     envfile: Sequence[str] = (),
+    pointing: Sequence[str] = (),
     sources: Sequence[str] = ("environment", "dotenv", "envfile", "stored"),
 ) -> Decision:
     """Choose for (agent, provider). ``candidates`` come nearest owner first.
 
     ``environment``, ``dotenv`` and ``envfile`` are names of variables that are set there; ``sources`` those that may be
-    used, first first.
+    used, first first. ``pointing`` are variables (``env:NAME``, ``dotenv:NAME``) that are set and hold no secret.
     ``session_pin`` is the profile pinned for this process and what it starts; it comes before the agent's ``pin``.
     """
     pin, pinned = (session_pin, BY_SESSION) if session_pin else (pin, f"pinned for agent {pinned_by}")
@@ -154,6 +156,7 @@ def choose(
         basis = f"stored profiles are switched off here, and {_nothing_set(sources)}"
     by_profile = {c.profile: c for c in visible}
     candidate = by_profile.get(chosen.what) if chosen and winner == "stored" else None
+    lines += [Considered(what, "pointing", kind="environment") for what in pointing]
     return Decision(agent, provider, basis, chosen, candidate, lines + passed)
 
 

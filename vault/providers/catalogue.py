@@ -22,6 +22,7 @@ from typing import Any
 
 from vault.addresses import is_loopback_url
 from vault.errors import InputError, NotFound
+from vault.pointers import pointer_in
 from vault.values import ProviderId, parse_provider
 
 _CUSTOM = re.compile(r"[0-9a-z_%-]+")
@@ -222,7 +223,9 @@ def is_local(provider_id: str, endpoint: str = "") -> bool:
 
 
 def environment_hits(environ: Mapping[str, str]) -> list[tuple[ProviderId, str]]:
-    """Which providers are satisfied by which variable that is set and not blank, by provider and then as tools read them.
+    """Which providers are satisfied by which variable that holds a secret, by provider and then as tools read them.
+
+    A blank one holds none, and neither does a reference, an encrypted value or a placeholder.
 
     A set of variables is named by its last one, which holds the secret. Whether a hit is a key that can be handed on is
     whether its name is in ``read_names``.
@@ -232,7 +235,7 @@ def environment_hits(environ: Mapping[str, str]) -> list[tuple[ProviderId, str]]
     for entry in _catalogue().values():
         hits += [(entry.id, name) for name in read_names(entry.id) if name in here]
         hits += [(entry.id, names[-1]) for names in entry.env_sets if here.issuperset(names)]
-    return hits
+    return [(provider, name) for provider, name in hits if pointer_in(environ[name]) is None]
 
 
 def embedded_rows() -> list[dict[str, Any]]:

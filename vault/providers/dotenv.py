@@ -1,19 +1,21 @@
 """The project's ``.env``: the nearest one from the working folder up to the project's root. Read, never loaded into the process.
 
 The root is the first folder that holds ``.git``; outside a project only the working folder counts. Values are taken as they are
-written: nothing in them is expanded, since a secret may well hold a ``$``. Only a value that is one ``${NAME}`` and nothing else
-stands for another variable: one of the file, or one of the environment. A blank value counts as unset.
+written: nothing in them is expanded, since a secret may well hold a ``$``. A value that is one ``${NAME}`` or ``$NAME`` and
+nothing else stands for another variable: one of the file, or one of the environment. Any other reference, an encrypted value and
+a placeholder (``vault.pointers`` tells them) are no secrets: such a variable counts as unset, and so does a blank one, for the
+file may be a stranger's, and nothing that it names is run, read or asked.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from vault.pointers import ADDRESS, pointer_in
+
 LARGEST = 1024 * 1024
-_POINTER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def find_dotenv(folder: Path) -> Path | None:
@@ -26,21 +28,36 @@ def find_dotenv(folder: Path) -> Path | None:
 def project_variables(folder: Path, environ: Mapping[str, str] = os.environ) -> tuple[dict[str, str], Path | None]:
     """Variables of the project's ``.env`` with the file's path. A file that can't be read counts as empty."""
     path = find_dotenv(folder)
-    if path is None:
-        return {}, None
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            return {}, path
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return {}, path
-    return variables_in(text, environ), path
+    return (variables_in(_text(path), environ), path) if path is not None else ({}, None)
+
+
+def written_variables(folder: Path) -> dict[str, str]:
+    """Variables of the project's ``.env`` as they are written, those that count as unset among them."""
+    path = find_dotenv(folder)
+    return _written(_text(path)) if path is not None else {}
 
 
 def variables_in(text: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a file's text that have a value. A value that is one ``${NAME}`` is followed; nothing else is expanded."""
+    """The variables of a file's text that have a value. A value that is one variable is followed; nothing else is expanded.
+
+    A setting of the vault's own (``VAULT_…``) may be any text, such as a command or ``none``.
+    """
+    written = _written(text)
+    found = {name: _followed(value, written, environ) for name, value in written.items()}
+    found |= {n: v for n, v in written.items() if n.startswith("VAULT_") and not found[n] and "${" not in v}
+    return {name: value for name, value in found.items() if value.strip()}
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return content.decode("utf-8-sig") if len(content) <= LARGEST else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _written(text: str) -> dict[str, str]:
     import io
     import logging
 
@@ -50,20 +67,16 @@ def variables_in(text: str, environ: Mapping[str, str]) -> dict[str, str]:
     logger = logging.getLogger("dotenv.main")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    written = {k: v for k, v in dotenv_values(stream=io.StringIO(text), interpolate=False).items() if v}
-    found = {k: _followed(v, written, environ) for k, v in written.items()}
-    return {k: v for k, v in found.items() if v.strip()}
+    return {k: v for k, v in dotenv_values(stream=io.StringIO(text), interpolate=False).items() if v}
 
 
 def _followed(value: str, written: Mapping[str, str], environ: Mapping[str, str]) -> str:
-    """What a value stands for; empty when it leads nowhere, or in a circle."""
+    """What a value stands for; empty when that is no value, when it leads nowhere, or in a circle."""
     seen = set()
-    while pointer := _POINTER.fullmatch(value):
-        name = pointer[1]
-        if name in seen:
+    while (pointer := pointer_in(value)) and pointer.what != ADDRESS:
+        name = pointer.target
+        if pointer.scheme != "env" or name in seen:
             return ""
         seen.add(name)
-        if name not in written:
-            return environ.get(name, "")
-        value = written[name]
+        value = written.get(name) or environ.get(name, "")
     return value

@@ -17,12 +17,12 @@ that a person typed here is.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain, Unavailable
+from vault.pointers import pointer_in
 from vault.unlock.os_keyring import keyring_password
 from vault.values import LARGEST_SECRET, parse_secret
 
@@ -33,7 +33,6 @@ COMMAND_SECONDS = 30.0
 KEYCHAIN_SERVICE = "agent-vault-provider"
 SCHEMES = ("env", "command", "keyring", "keychain", "file")
 LARGEST_BYTES = 4 * LARGEST_SECRET
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::\?[^}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _FORMS = "write ${NAME}, $(command), keyring:service/user, keychain:provider or file:path"
 
 
@@ -42,24 +41,10 @@ def parse_reference(text: str) -> tuple[str, str]:
     text = text.strip()
     if "\0" in text:
         raise InputError("that is not a reference: it holds a control character", hint=_FORMS)
-    variable = _VARIABLE.fullmatch(text)
-    if variable:
-        return "env", variable[1] or variable[2]
-    if text.startswith("$(") and text.endswith(")") and text[2:-1].strip():
-        return "command", text[2:-1].strip()
-    scheme, _, target = text.partition(":")
-    if scheme == "keyring" and all(target.partition("/")[::2]):
-        return "keyring", target
-    if scheme == "keychain" and target:
-        return "keychain", target
-    if scheme == "file" and target:
-        try:
-            return "file", str(Path(target).expanduser().absolute())
-        except RuntimeError:
-            raise InputError(
-                "that reference names the home of a user who isn't there", hint="give the file's whole path"
-            ) from None
-    raise InputError("that is not a reference", hint=_FORMS)
+    found = pointer_in(text, Path.cwd())
+    if found is None or not found.scheme or found.default is not None:
+        raise InputError("that is not a reference", hint=_FORMS)
+    return found.scheme, found.target
 
 
 def quick(scheme: str, target: str, environ: Mapping[str, str]) -> bool | None:
