@@ -124,6 +124,13 @@ class Vault:
                 self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason
             )
 
+    def told(self, profile: str) -> Mapping[str, str]:
+        """What a profile's credential tells without being secret: its metadata and account. Raises NotFound."""
+        from vault.commands.helping import told
+
+        with self._turn:
+            return told(self._context, self.agent, named_profile(profile, self._context.environ))
+
     def refresh(self, profile: str, *, reason: str = "") -> bool:
         """Refresh a profile's tokens now; whether that, or another process, brought new ones. Raises SignInAgain, TryAgain."""
         from vault.commands.refresh import refresh

@@ -16,11 +16,12 @@ import keyring.backend
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keyring.errors import KeyringLocked, PasswordDeleteError
+from keyring.errors import KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from tests.support import Files, make_files
 from vault.adapters import keyring_backend as module
 from vault.api import Vault, open_vault
+from vault.events.credentials import ApiKey
 from vault.events.types import CredentialIssued
 from vault.values import parse_profile
 
@@ -96,13 +97,89 @@ def test_a_url_is_found_under_its_host_and_without_a_user(backend: module.VaultK
     assert backend.get_credential("https://[broken", None) is None
 
 
-@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
-def test_every_service_and_user_has_a_valid_profile(service: str, username: str) -> None:
-    try:
-        (service + username).encode()
-    except UnicodeEncodeError:
-        return
-    assert parse_profile(module._profile(service, username)).startswith("keyring:")
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=200) | st.text("a/%-:é ", max_size=8)
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_every_service_and_user_has_a_profile_of_its_own(one: str, user: str, other: str, user_2: str) -> None:
+    profile = module._profile(one, user)
+    assert parse_profile(profile) == profile
+    assert (profile == module._profile(other, user_2)) == ((one, user) == (other, user_2))
+    assert profile.startswith(module._profile(one, ""))
+
+
+FEED = "https://pkgs.dev.azure.com/fake-organisation/fake-project/_packaging/fake-feed/pypi/simple/"
+
+
+@pytest.mark.parametrize("service", [FEED, FEED + "x" * 90, FEED + "?a=b&c=d#é", "/", "", "my app", "-x", "a/b"])
+@pytest.mark.parametrize("user", ["octo", "a/b", "ü@example.com", "x" * 200])
+def test_a_service_of_any_length_is_found_with_a_user_and_without(
+    backend: module.VaultKeyring, opened: Vault, service: str, user: str
+) -> None:
+    backend.set_password(service, user, "fake-password-1")
+    assert backend.get_password(service, user) == "fake-password-1"
+    found = backend.get_credential(service, None)
+    assert found is not None
+    assert (found.username, found.password) == (user, "fake-password-1")
+    assert backend.get_credential(f"{service}x", None) is None
+    backend.delete_password(service, user)
+    assert backend.get_credential(service, None) is None
+
+
+def test_the_service_of_a_shortened_name_is_shown(backend: module.VaultKeyring, opened: Vault) -> None:
+    backend.set_password(FEED * 3, "octo", "fake-password-1")
+    (listed,) = opened.profiles().profiles
+    assert listed.held.facts.label == f"octo at {FEED * 3}"
+
+
+def test_what_earlier_versions_stored_is_found_and_deleted(backend: module.VaultKeyring, opened: Vault) -> None:
+    for service in ("a=b", FEED * 2):
+        facts = {"service": service, "username": "octo"}
+        (earlier,) = module._earlier(service, "octo")
+        assert earlier != module._profile(service, "octo")
+        opened.keep(earlier, ApiKey(key="fake-password-1", metadata=facts), label="octo")
+        assert backend.get_password(service, "octo") == "fake-password-1"
+        assert getattr(backend.get_credential(service, None), "username", None) == "octo"
+        backend.set_password(service, "octo", "fake-password-2")
+        assert backend.get_password(service, "octo") == "fake-password-2"
+        backend.delete_password(service, "octo")
+        assert backend.get_password(service, "octo") is None
+
+
+@pytest.mark.parametrize("password", ["", "fake-\ud800"])
+def test_a_password_that_could_not_be_read_back_is_refused(backend: module.VaultKeyring, password: str) -> None:
+    with pytest.raises(PasswordSetError):
+        backend.set_password("app", "octo", password)
+    assert backend.get_password("app", "octo") is None
+
+
+@pytest.mark.filterwarnings("ignore:Empty usernames are deprecated")
+def test_a_user_without_a_name_is_a_user(backend: module.VaultKeyring) -> None:
+    backend.set_password("app", "", "fake-password-1")
+    assert backend.get_password("app", "") == "fake-password-1"
+    assert backend.get_password("app", "octo") is None
+
+
+def test_another_port_or_scheme_is_another_server(backend: module.VaultKeyring, opened: Vault) -> None:
+    backend.set_password("pypi.example", "octo", "fake-password-1")
+    opened.login("git.example:octo", "fake-password-2")
+    opened.keep("git.example-8443:octo", ApiKey(key="fake-password-3", metadata={"host": "git.example:8443"}))
+    for url in ("https://pypi.example:8443/simple/", "http://pypi.example/simple/", "ftp://pypi.example/"):
+        assert backend.get_credential(url, None) is None
+        assert backend.get_password(url, "octo") is None
+    for url in ("https://pypi.example/simple/", "https://pypi.example:443/", "https://someone@pypi.example/"):
+        assert backend.get_password(url, "octo") == "fake-password-1"
+    assert backend.get_password("https://git.example/simple/", "octo") == "fake-password-2"
+    assert backend.get_password("https://git.example:8443/simple/", "octo") is None
+    assert backend.get_password("git.example-8443", "octo") is None, "that host is none of git.example's"
+
+
+def test_what_is_deleted_is_not_given_from_elsewhere(backend: module.VaultKeyring, opened: Vault) -> None:
+    backend.set_password("pypi.example", "octo", "fake-password-1")
+    backend.set_password("https://pypi.example/simple", "octo", "fake-password-1")
+    opened.login("pypi.example:octo", "fake-password-1")
+    backend.delete_password("https://pypi.example/simple", "octo")
+    assert backend.get_password("https://pypi.example/simple", "octo") is None
 
 
 def test_it_comes_after_the_desktop_and_before_what_keeps_nothing(files: Files) -> None:

@@ -62,7 +62,7 @@ class Desk:
         return [ProfileId(c.what) for c in considered if c.code in ("next", "cooling_down")]
 
     def _given(self, agent: AgentId, issued: Issued) -> Given:
-        facts = self._facts(agent, issued.profile)
+        facts = told(self.context, agent, issued.profile)
         return Given(
             issued.secret, issued.provider, issued.profile, issued.kind, issued.expires_at, issued.values, facts
         )
@@ -105,7 +105,7 @@ class Desk:
                     profile,
                     held.facts.kind,
                     held.facts.label,
-                    self._facts(name, profile),
+                    told(self.context, name, profile),
                     since=held.since,
                     position=held.position,
                     rank=order.index(profile) if profile in order else len(order),
@@ -198,16 +198,17 @@ class Desk:
     def _agent(self, named: str) -> AgentId:
         return parse_agent(named) if named else self.agent
 
-    def _facts(self, agent: AgentId, profile: str) -> Mapping[str, str]:
-        """What a credential tells without being secret: its metadata and account."""
-        if not profile:
-            return {}
-        state = View(self.context.queries, agent).find(profile)
-        if state.current is None:
-            return {}
-        credential = self.context.store.credential(state.current.position)
-        account = credential.account if isinstance(credential, OAuth) else {}
-        facts = {**account, **credential.metadata}
-        if state.current.facts.account:
-            facts.setdefault("account", state.current.facts.account)
-        return facts
+
+def told(context: Context, agent: AgentId, profile: str) -> Mapping[str, str]:
+    """What a credential tells without being secret: its metadata and account. Raises NotFound."""
+    if not profile:
+        return {}
+    state = View(context.queries, agent).find(profile)
+    if state.current is None:
+        return {}
+    credential = context.store.credential(state.current.position)
+    account = credential.account if isinstance(credential, OAuth) else {}
+    facts = {**account, **credential.metadata}
+    if state.current.facts.account:
+        facts.setdefault("account", state.current.facts.account)
+    return facts
