@@ -117,14 +117,16 @@ CASES: dict[str, Case] = {
     "a variable that hides a profile": Case(
         (key("groq:a"),),
         "shadowed",
-        "GROQ_API_KEY comes before the stored profiles of groq for agent main",
+        "GROQ_API_KEY comes before the stored profiles of groq for agent main "
+        "(vault exec and vault env put stored profiles first)",
         "unset GROQ_API_KEY",
         environ={"GROQ_API_KEY": "fake-ambient"},
     ),
     "a variable that hides profiles of two": Case(
         (agent("coder"), key("groq:a")),
         "shadowed",
-        "GROQ_API_KEY comes before the stored profiles of groq for agents main, coder",
+        "GROQ_API_KEY comes before the stored profiles of groq for agents main, coder "
+        "(vault exec and vault env put stored profiles first)",
         "unset GROQ_API_KEY",
         environ={"GROQ_API_KEY": "fake-ambient"},
     ),

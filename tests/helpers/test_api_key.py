@@ -62,3 +62,10 @@ def test_what_no_tool_takes_as_a_key_is_not_given(counter: Counter) -> None:
     said = counter.ask("api-key", "corp")
     assert (said.out, said.status) == (b"", 65)
     assert "can't be sent as an API key" in said.err
+
+
+def test_a_stored_key_is_given_where_the_environment_holds_what_is_none(counter: Counter) -> None:
+    """Two names are set there; the second is no profile to be asked for."""
+    counter.login("openai:a", "fake-key-a")
+    counter.context.environ = {"OPENAI_API_KEY": SETUP, "CODEX_API_KEY": SETUP}
+    assert counter.ask("api-key", "openai").out == b"fake-key-a\n"

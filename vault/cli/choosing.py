@@ -59,14 +59,28 @@ def _ordered(text: str, provider: ProviderId) -> ProfileId:
 
 
 def why(
-    provider: ProviderArgument, agent: AgentOption = "main", json: JsonOption = False, no_input: NoInputOption = False
+    provider: ProviderArgument,
+    agent: AgentOption = "main",
+    purpose: Annotated[
+        str, typer.Option("--for", metavar="USE", help="What it would be used for: get, helper, exec or env.")
+    ] = "get",
+    json: JsonOption = False,
+    no_input: NoInputOption = False,
 ) -> None:
-    """Explain which credential would be used, with every candidate and its reason. Hands nothing out."""
-    from vault.commands.why import NEEDS_NONE, aside, decide
+    """Explain which credential would be used, with every candidate and its reason. Hands nothing out.
 
+    vault exec and vault env put stored profiles first; vault get, the helpers and Python follow the order of the settings. Where
+    the two differ, both are told.
+    """
+    from vault.commands.cloud import CloudDecision
+    from vault.commands.why import NEEDS_NONE, WAYS, decide, otherwise, told_otherwise
+
+    if purpose not in WAYS:
+        raise UsageError(f"{purpose!r} is nothing a credential is chosen for", hint=f"use --for {'|'.join(WAYS)}")
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
-        decision = decide(context, name, wanted)
+        decision = decide(context, name, wanted, way=purpose)
+        other = otherwise(context, decision, purpose)
         now = context.clock.now()
         chosen = decision.chosen
         if json:
@@ -75,7 +89,9 @@ def why(
                 {
                     "agent": name,
                     "provider": wanted,
+                    "for": purpose,
                     "chosen": chosen.what if chosen else None,
+                    "otherwise": other.chosen.what if other and other.chosen else None,
                     "basis": decision.basis,
                     "candidates": [
                         {
@@ -102,9 +118,10 @@ def why(
                 ("CANDIDATE", "KIND", "AGENT", "REASON"),
                 [(c.what, c.kind, c.owner, _reason(c, now)) for c in decision.considered],
             )
-        note = aside(decision)
-        if note:
-            output.say(note)
+        if isinstance(decision, CloudDecision) and not chosen:
+            output.say(decision.basis)
+        if other is not None:
+            output.say(output.printable(told_otherwise(other, purpose)))
 
 
 def _reason(line: Considered, now: int) -> str:

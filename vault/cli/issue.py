@@ -184,21 +184,18 @@ class _Collected:
 
 
 def _collect(agent: str, wanted: list[str], way: str, program: str, reason: str, no_input: bool) -> _Collected:
-    from vault.commands.issue import hand_out, prepare, prepare_all, stale_names
+    from vault.commands.children import prepare_all, stale_names
+    from vault.commands.issue import hand_out, prepare
     from vault.commands.naming import target
-    from vault.commands.why import STORED_ONLY
 
     name = agent_id(agent)
     targets = [target(text) for text in wanted]
     left_out: list[tuple[str, VaultError]] = []
     with opened(name, no_input=no_input) as context:
         if targets:
-            ready = [
-                prepare(context, name, p, profile=named, way=way, program=program, sources=STORED_ONLY)
-                for p, named in targets
-            ]
+            ready = [prepare(context, name, p, profile=named, way=way, program=program) for p, named in targets]
         else:
-            ready = prepare_all(context, name, [], way=way, program=program, left_out=left_out)
+            ready = prepare_all(context, name, way=way, program=program, left_out=left_out)
         ready = [_placed(r, way) for r in ready]
         ready = [r for r in ready if r.values or wanted]
         if left_out and not ready:

@@ -109,9 +109,13 @@ def _proof(s: ProviderStatus, now: int) -> str:
 
 def _say_more(found: list[ProviderStatus], answers: Mapping[str, Probed]) -> None:
     """What is the matter and what to do; what a probe told that the table can't hold."""
+    from vault.commands.why import told_otherwise
+
     for s in found:
         if s.text:
             _say(f"{s.provider}: {s.text}", s.hint)
+        if s.otherwise is not None:
+            _say(f"{s.provider}: {told_otherwise(s.otherwise, 'get')}", "")
         answer = answers.get(s.provider)
         if answer is not None and not (answer.profile and answer.outcome == "works"):
             detail = f" ({answer.detail})" if answer.detail else ""
@@ -198,6 +202,7 @@ def _body(s: ProviderStatus, answer: Probed | None) -> dict[str, Any]:
         "word": s.word,
         "proven_at": output.moment(s.proven_at),
         "proof": s.proof or None,
+        "for_exec": s.otherwise.chosen.what if s.otherwise and s.otherwise.chosen else s.chosen or None,
         "text": s.text or None,
         "hint": s.hint or None,
         "cloud": as_json(mode) if mode else None,

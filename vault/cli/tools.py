@@ -317,7 +317,7 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     """What a tool is to ask for: what was named, or every provider the agent has something for; and of what kind each is now."""
     from vault.commands.exporting import meant_for
     from vault.commands.naming import target
-    from vault.commands.why import STORED_ONLY, decide
+    from vault.commands.why import decide
     from vault.interop.plans import Link
     from vault.projections.queries import View
 
@@ -328,7 +328,7 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     kinds: dict[str, str] = {}
     for name in what:
         provider, profile = target(name)
-        candidate = decide(context, agent, provider, sources=STORED_ONLY).candidate
+        candidate = decide(context, agent, provider, way="connect").candidate
         chosen = profile or (candidate.profile if candidate else "")
         state = visible.get(chosen)
         if state is not None and state.current is not None:

@@ -23,6 +23,8 @@ from vault.values import AgentId, ProfileId, ProviderId
 
 SESSION_PIN = "VAULT_PIN"
 STORED_ONLY = ("stored",)
+CHILD_WAYS = ("exec", "env")
+STORE_WAYS = ("export", "connect", "list")
 _CLOUD_KEYS = ("auth_source", "family", "region", "profile", "project", "location", "endpoint", "resource")
 
 
@@ -105,6 +107,20 @@ def allowed_sources(context: Context, provider: ProviderId) -> tuple[str, ...]:
     """The sources the settings allow for a provider: its pin alone, or the general list."""
     pinned = context.settings.provider(provider).auth_source
     return (pinned,) if pinned in SOURCES else context.settings.sources
+
+
+def sources_for(context: Context, provider: ProviderId, way: str) -> tuple[str, ...]:
+    """The sources that may be used for a purpose, first first: those the settings allow, in their order.
+
+    For ``exec`` and ``env`` stored profiles come first: a program has the environment anyway, and is run through the vault for
+    what the vault keeps. ``export``, ``connect`` and ``list`` are about what is stored, and nothing else.
+    """
+    if way in STORE_WAYS:
+        return STORED_ONLY
+    allowed = allowed_sources(context, provider)
+    if way in CHILD_WAYS and "stored" in allowed:
+        return (*STORED_ONLY, *(source for source in allowed if source != "stored"))
+    return allowed
 
 
 def family_of(context: Context, provider: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vault.commands.candidates import CHILD_WAYS
 from vault.commands.cloud import decide_cloud
 from vault.commands.cloud_mode import Resolved, resolve, what_of
 from vault.commands.ready import Ready, nothing_usable
@@ -25,7 +26,6 @@ from vault.providers.cloud.modes import CloudMode, KeyPair, read_file
 from vault.settings import VARIABLES
 from vault.values import AgentId, ProviderId, Secret
 
-CHILD_WAYS = ("exec", "env")
 _STANDING = ("ignored_source", "unfit", "not_ready", "missing", "hidden", "not_pinned")
 _PLACES = ("region_missing", "region_odd", "project_missing", "endpoint_missing", "endpoint_odd", "version_missing")
 _FILES = ("file", "gcloud")

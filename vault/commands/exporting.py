@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from vault.commands.refresh import refresh
-from vault.commands.why import STORED_ONLY, decide
+from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import IntegrityError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, OAuth, WellKnown
@@ -133,7 +133,7 @@ def _chosen(
         elif tool.many:
             states |= {p: s for p, s in visible.items() if provider_of(ProfileId(p)) == provider}
         else:
-            decision = decide(context, agent, provider, sources=STORED_ONLY)
+            decision = decide(context, agent, provider, way="export")
             if decision.candidate is not None:
                 states[decision.candidate.profile] = view.find(decision.candidate.profile)
             elif what or decision.considered:

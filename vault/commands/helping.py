@@ -58,8 +58,9 @@ class Desk:
 
     def _others(self, provider: ProviderId) -> list[ProfileId]:
         """The stored profiles that would be tried after the chosen one."""
-        considered = decide(self.context, self.agent, provider).considered
-        return [ProfileId(c.what) for c in considered if c.code in ("next", "cooling_down")]
+        considered = decide(self.context, self.agent, provider, way=f"helper {self.helper}").considered
+        usable = ("next", "cooling_down", "environment_first", "dotenv_first", "envfile_first")
+        return [ProfileId(c.what) for c in considered if c.owner and c.code in usable]
 
     def _given(self, agent: AgentId, issued: Issued) -> Given:
         facts = told(self.context, agent, issued.profile)

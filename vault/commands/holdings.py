@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault.commands import mending, outside
-from vault.commands.candidates import resolvable
+from vault.commands.candidates import family_of, resolvable
 from vault.commands.external import external
 from vault.commands.mending import Check, finding
 from vault.commands.naming import with_agent
@@ -31,7 +31,7 @@ from vault.commands.status import (
     sign_in_line,
     status,
 )
-from vault.commands.why import decide
+from vault.commands.why import STORED_FIRST, decide
 from vault.context import Context
 from vault.errors import VaultError
 from vault.events.credentials import CredentialFacts
@@ -79,6 +79,7 @@ def examine_holdings(context: Context) -> list[Check]:
     for (place, variable, provider), names in told.shadows.items():
         where, file = _IN_A_FILE.get(place, ("", ""))
         text = f"{variable} {where}comes before the stored profiles of {provider} for {_agents(names)}"
+        text += "" if family_of(context, provider) else f" ({STORED_FIRST})"
         line = "" if file else f"unset {variable}"
         checks.append(finding("shadowed", text, line or f"take {variable} out of {file}", command=line))
     return checks

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vault.commands.exporting import meant_for, outgoing_of
 from vault.commands.external import reread
-from vault.commands.why import STORED_ONLY, decide
+from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, Reference
@@ -99,9 +99,12 @@ def _states(
         if profile is not None:
             states.append(view.find(profile))
             continue
-        decision = decide(context, agent, provider, sources=STORED_ONLY)
+        decision = decide(context, agent, provider, way="exec")
         if decision.candidate is not None:
             states.append(view.find(decision.candidate.profile))
+        elif decision.chosen is not None:
+            why = f"{decision.chosen.what} would be used, and {tool.title} can be given stored profiles only"
+            left_out.append(Skipped(provider, "", why))
         elif what or decision.considered:
             why = "; ".join(f"{c.what} {c.text}" for c in decision.considered) or "there is none"
             left_out.append(Skipped(provider, "", why))

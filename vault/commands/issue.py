@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vault.commands.candidates import STORED_ONLY, clouds_meant, family_of
+from vault.commands.candidates import family_of
 from vault.commands.naming import with_agent
 from vault.commands.ready import Ready, after_failures, named_candidate, nothing_usable, unresolved
 from vault.commands.why import decide
@@ -14,14 +14,16 @@ from vault.errors import IntegrityError, NotFound, SignInAgain, UsageError, Vaul
 from vault.events.credentials import AnyCredential, OAuth, Reference, Token, WellKnown
 from vault.events.types import CredentialIssued
 from vault.log.records import Draft
-from vault.model.choosing import Candidate, Considered, Decision
+from vault.model.choosing import Candidate, Decision
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
 from vault.providers import catalogue
 from vault.unlock.references import fetch
 from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, parse_secret, provider_of
 
-__all__ = ["Issued", "Ready", "hand_out", "issue", "prepare", "prepare_all", "secret_of", "stale_names"]
+__all__ = ["Issued", "Ready", "hand_out", "issue", "prepare", "secret_of"]
+
+_UNUSABLE = ("expired", "stale", "needs_sign_in", "disabled", "destroyed", "unresolved_reference", "no_secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,6 @@ def issue(
     profile: ProfileId | None = None,
     way: str,
     program: str = "",
-    sources: Sequence[str] | None = None,
     reason: str = "",
     single: bool = False,
 ) -> Issued:
@@ -67,7 +68,7 @@ def issue(
 
     Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, UsageError, and whatever keeps the event from being written.
     """
-    ready = prepare(context, agent, provider, profile=profile, way=way, program=program, sources=sources)
+    ready = prepare(context, agent, provider, profile=profile, way=way, program=program)
     if single and not ready.single:
         raise UsageError(
             f"the credential of {provider} is several secrets ({ready.event.profile or ready.event.source})",
@@ -107,38 +108,39 @@ def prepare(
     profile: ProfileId | None = None,
     way: str,
     program: str = "",
-    sources: Sequence[str] | None = None,
 ) -> Ready:
     """Choose and open a credential without handing it out; a reference that can't be resolved gives way to what comes next.
+
+    What it is for, ``way``, has a say in the choice, as ``decide`` tells.
 
     Raises NotFound, SignInAgain, TryAgain, IntegrityError, Gone, and what ``fetch`` raises when nothing comes after a reference.
     """
     program = program or context.actor.program
-    _reread(context, agent, [provider], profile)
+    reread_of(context, agent, [provider], profile)
     named = None if profile is None else named_candidate(context, agent, profile)
     if family_of(context, provider) and context.allows(provider):
-        return _cloud(context, agent, provider, named, way, program)
+        return of_cloud(context, agent, provider, named, way, program)
     if named is not None:
         return _stored(context, agent, named, way, program)
-    decision = decide(context, agent, provider, sources=sources)
+    decision = decide(context, agent, provider, way=way)
     if decision.chosen is None:
         raise nothing_usable(decision)
-    variable, failed = decision.chosen, list[tuple[str, VaultError]]()
+    failed: list[tuple[str, VaultError]] = []
     if decision.candidate is not None:
-        ready = _first_open(context, agent, provider, _in_turn(context, decision), way, program, failed)
+        ready = first_open(context, agent, provider, in_turn(context, decision), way, program, failed)
         if ready is not None:
             return ready
-        # A variable that stored profiles come before is next when none of them can be had, as where there are none.
-        behind = next((c for c in decision.considered if c.code == "stored_first"), None)
-        if behind is None:
-            raise unresolved(agent, provider, failed)
-        variable = behind
-    return after_failures(_of_variable(context, agent, provider, variable, way, program), failed)
+    return of_variable(context, decision, way, program, failed)
 
 
-def _of_variable(
-    context: Context, agent: AgentId, provider: ProviderId, variable: Considered, way: str, program: str
+def of_variable(
+    context: Context, decision: Decision, way: str, program: str, failed: Sequence[tuple[str, VaultError]] = ()
 ) -> Ready:
+    """The variable that was chosen, or that comes after stored profiles none of which could be had: why is in ``failed``."""
+    agent, provider = AgentId(decision.agent), ProviderId(decision.provider)
+    variable = next((c for c in decision.considered if c.code == "stored_first"), None) if failed else decision.chosen
+    if variable is None:
+        raise unresolved(agent, provider, failed)
     source, _, name = variable.what.partition(":")
     value = parse_secret(context.variables(source)[name])
     event = CredentialIssued(
@@ -150,58 +152,17 @@ def _of_variable(
         way=way,
         program=program,
     )
-    return Ready(event, Secret(value), "environment", (name,))
+    ready = Ready(event, Secret(value), "environment", (name,), note=instead(decision))
+    return after_failures(ready, failed)
 
 
-def prepare_all(
-    context: Context,
-    agent: AgentId,
-    providers: Sequence[ProviderId],
-    *,
-    way: str,
-    program: str = "",
-    left_out: list[tuple[str, VaultError]] | None = None,
-) -> list[Ready]:
-    """Everything ``exec`` or ``env`` injects: the named providers', or one for each provider the agent has a usable one for.
-
-    Environment variables are no source here: putting the vault's credential in their place is what was asked for. When no
-    provider is named, one whose credential can't be had now doesn't keep the others back: why goes to ``left_out``.
-    """
-    if providers:
-        return [prepare(context, agent, p, way=way, program=program, sources=STORED_ONLY) for p in providers]
-    kept = {provider_of(ProfileId(p)) for p in View(context.queries, agent).visible()}
-    meant = clouds_meant(context, way, program)
-    seen = sorted(kept | meant.keys())
-    _reread(context, agent, seen)
-    ready = []
-    for provider in seen:
-        failed: list[tuple[str, VaultError]] = []
-        try:
-            if family_of(context, provider):
-                told = provider in kept or meant[provider]
-                if context.allows(provider) and (told or decide(context, agent, provider).considered):
-                    ready.append(_cloud(context, agent, provider, None, way, program or context.actor.program))
-                continue
-            fitting = _fitting(context, agent, provider, way, left_out)
-            found = _first_open(context, agent, provider, fitting, way, program or context.actor.program, failed)
-            if found is not None:
-                ready.append(found)
-            elif failed:
-                raise unresolved(agent, provider, failed)
-        except IntegrityError:
-            raise
-        except VaultError as error:
-            _leave_out(left_out, failed[0][0] if len(failed) == 1 else provider, error)
-    return ready
+def instead(decision: Decision) -> str:
+    """What should be said of a variable that is used because of the stored profiles, which come first, none is usable."""
+    why = "; ".join(f"{c.what} {c.text}" for c in decision.considered if c.owner and c.code in _UNUSABLE)
+    return f"{decision.basis}: {why}" if why and decision.chosen and not decision.candidate else ""
 
 
-def _leave_out(left_out: list[tuple[str, VaultError]] | None, what: str, error: VaultError) -> None:
-    if left_out is None:
-        raise error
-    left_out.append((what, error))
-
-
-def _in_turn(context: Context, decision: Decision) -> Iterator[Candidate]:
+def in_turn(context: Context, decision: Decision) -> Iterator[Candidate]:
     """The stored profiles that can be used, the chosen one first."""
     if decision.candidate is not None:
         yield decision.candidate
@@ -210,20 +171,7 @@ def _in_turn(context: Context, decision: Decision) -> Iterator[Candidate]:
             yield named_candidate(context, AgentId(decision.agent), ProfileId(line.what))
 
 
-def _fitting(
-    context: Context, agent: AgentId, provider: ProviderId, way: str, left_out: list[tuple[str, VaultError]] | None
-) -> Iterator[Candidate]:
-    """Those whose secret is what the provider's variables mean; the others met on the way are left out."""
-    for candidate in _in_turn(context, decide(context, agent, provider, sources=STORED_ONLY)):
-        why = _misplaced(context, candidate)
-        if not why:
-            yield candidate
-            continue
-        hint = f"insist with: vault {way} --provider {candidate.profile}"
-        _leave_out(left_out, candidate.profile, UsageError(why, hint=hint))
-
-
-def _first_open(
+def first_open(
     context: Context,
     agent: AgentId,
     provider: ProviderId,
@@ -245,16 +193,7 @@ def _first_open(
     return None
 
 
-def _misplaced(context: Context, candidate: Candidate) -> str:
-    """Why a sign-in's token isn't what the provider's variables mean; an empty text for everything else."""
-    if candidate.facts is None or candidate.facts.kind != OAuth.kind:
-        return ""
-    from vault.commands.placing import misplaced
-
-    return misplaced(context.store.credential(candidate.position), provider_of(ProfileId(candidate.profile)))
-
-
-def _reread(
+def reread_of(
     context: Context, agent: AgentId, providers: Sequence[ProviderId], profile: ProfileId | None = None
 ) -> None:
     """Let other tools' own credentials come in before anything is chosen."""
@@ -263,11 +202,6 @@ def _reread(
         from vault.commands.external import reread
 
         reread(context, [s for s in states if profile in (None, s.profile)])
-
-
-def stale_names(providers: Iterable[str]) -> set[str]:
-    """Every variable that could hold another credential of these providers: they leave a child's environment."""
-    return {variable for name in providers for variable in catalogue.stripped_names(ProviderId(name))}
 
 
 def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, program: str) -> Ready:
@@ -297,7 +231,7 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
     return Ready(event, Secret(secret), credential.kind, names, credential.expires(), removed=removed, note=note)
 
 
-def _cloud(
+def of_cloud(
     context: Context, agent: AgentId, provider: ProviderId, named: Candidate | None, way: str, program: str
 ) -> Ready:
     from vault.commands.cloud_issue import prepare_cloud

@@ -107,7 +107,7 @@ def _of_provider(
     visible: dict[str, ProfileState],
     now: int,
 ) -> list[Listed]:
-    decision = decide(context, agent, provider, sources=("stored",), queries=queries, now=now)
+    decision = decide(context, agent, provider, way="list", queries=queries, now=now)
     ranked = [c for c in decision.considered if c.code in ("chosen", "next", "cooling_down")]
     places = {c.what: place for place, c in enumerate(ranked, start=1)}
     reasons = {c.what: c.text for c in reversed(decision.considered) if c.code != "hidden"}

@@ -44,7 +44,7 @@ from vault.commands.standing import (
     proof_of,
     sign_in_line,
 )
-from vault.commands.why import decide
+from vault.commands.why import decide, otherwise
 from vault.context import Context
 from vault.events.types import Health
 from vault.model.choosing import Considered, Decision
@@ -95,9 +95,9 @@ _ABSENT = {"missing", "hidden"}
 class ProviderStatus:
     """One provider as an agent sees it. ``chosen`` is what would be used; ``word`` is claimed, proven or unproven.
 
-    ``source`` is stored, environment, .env, env file,
-    cloud (what its own tools read) or local (nothing is needed). ``check`` is the exit
-    status this calls for with ``--check``. ``expires_at`` is in microseconds UTC.
+    ``source`` is stored, environment, .env, env file, cloud (what its own tools read) or local (nothing is needed). ``check`` is
+    the exit status this calls for with ``--check``. ``expires_at`` is in microseconds UTC. ``otherwise`` is the decision of
+    ``exec`` and ``env``, where they would use something else.
     """
 
     provider: str
@@ -117,6 +117,7 @@ class ProviderStatus:
     text: str
     hint: str
     decision: Decision
+    otherwise: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ def _of(context: Context, agent: AgentId, provider: ProviderId, view: View, now:
         text=found.text,
         hint=found.hint,
         decision=decision,
+        otherwise=otherwise(context, decision, "get", now=now),
     )
 
 
