@@ -15,6 +15,7 @@
     ├── IntegrityError 80        the log was altered
     │   └── RollbackDetected 81  the log is older than its anchor
     ├── SignInAgain 82           a person must sign in again
+    │   └── TokenReplaced        a newer refresh token took its place: it isn't sent unasked
     ├── Conflict 83              it changed meanwhile, or exists already
     │   └── WrongExpectedVersion
     └── Gone 84                  destroyed
@@ -142,6 +143,12 @@ class SignInAgain(VaultError):
 
     code = "sign_in_again"
     exit_status = 82
+
+
+class TokenReplaced(SignInAgain):
+    """A newer refresh token took the place of this one, and sending it could end the login at the provider."""
+
+    code = "token_replaced"
 
 
 class Conflict(VaultError):

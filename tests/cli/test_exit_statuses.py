@@ -451,7 +451,7 @@ def test_statuses_and_codes_are_told_as_they_are() -> None:
     assert {k.exit_status for k in kinds} <= {status for status, _ in EXIT_STATUSES}
     assert len({k.code for k in kinds}) == len(kinds)
     table = {f.code for f in FAULTS.values()} | {code for _, _, code in SINGLE}
-    shown = table | {"wrong_expected_version", "defect", "destroyed", "cannot_create"}
+    shown = table | {"wrong_expected_version", "defect", "destroyed", "cannot_create", "token_replaced"}
     assert shown == {k.code for k in kinds}
 
 

@@ -230,6 +230,13 @@ def landing(call: Call) -> Answer:
     return Answer(200, None, "landed")
 
 
+def models(call: Call) -> Answer:
+    """What a probe asks: told to a live access token, refused to others."""
+    live = call.here.is_live(call.bearer)
+    call.here.note("models", "ok" if live else "refused")
+    return Answer(200, {"data": []}) if live else Answer(401, {"error": "unauthorized"})
+
+
 ENDPOINTS: tuple[tuple[str, Callable[[Call], Answer]], ...] = (
     ("/.well-known/opencode", opencode),
     (OAUTH_METADATA, metadata),
@@ -254,4 +261,5 @@ ENDPOINTS: tuple[tuple[str, Callable[[Call], Answer]], ...] = (
     ("/authorize", authorize),
     ("/auth", authorize),
     ("/landing", landing),
+    ("/models", models),
 )

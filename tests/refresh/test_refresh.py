@@ -163,7 +163,8 @@ def test_a_restored_login_that_was_replaced_says_so(world: World) -> None:
     _, err = world.vault("restore", PROFILE, "--to", "2")
     assert "replaced its refresh token" in err
     _, err = world.vault("restore", PROFILE, "--to", "2", "--probe", status=82)
-    assert "vault login" in err
+    assert "vault restore xai:default --to 4" in err
+    assert world.asked() == 1
 
 
 def test_the_tokens_of_one_refresh_can_be_restored(world: World) -> None:

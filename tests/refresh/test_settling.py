@@ -12,7 +12,8 @@ import pytest
 from tests.support import START, FixedClock, make_files
 from vault.commands import refresh as module
 from vault.commands.login import log_in, log_out
-from vault.commands.refresh import refresh, refresh_many
+from vault.commands.refresh import refresh
+from vault.commands.refreshing import refresh_many
 from vault.context import Context
 from vault.errors import InputError, IntegrityError, NotFound, SignInAgain, StorageError, TryAgain
 from vault.events.credentials import OAuth

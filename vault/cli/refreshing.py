@@ -13,11 +13,12 @@ from vault.cli.session import (
     NoInputOption,
     ReasonOption,
     agent_id,
+    can_ask,
     complete_profile,
     complete_provider,
     opened,
 )
-from vault.errors import UsageError, VaultError
+from vault.errors import TokenReplaced, UsageError, VaultError
 from vault.values import AgentId, length_of_time
 
 if TYPE_CHECKING:
@@ -40,16 +41,28 @@ def refresh(
         bool, typer.Option("--all", help="Every profile of every agent that can be refreshed.")
     ] = False,
     due: Annotated[str, typer.Option("--due", help="Those that end within this time: 2h. What a timer runs.")] = "",
+    send_replaced: Annotated[
+        bool,
+        typer.Option(
+            "--send-replaced",
+            help="For one PROFILE: send its refresh token though a newer one replaced it, which may end the login.",
+        ),
+    ] = False,
     agent: AgentOption = "main",
     reason: ReasonOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Refresh tokens now. One process spends a refresh token; others wait for what comes of it."""
-    from vault.commands.refresh import refresh_many, refresh_one
+    """Refresh tokens now. One process spends a refresh token; others wait for what comes of it.
+
+    A refresh token that a newer one took the place of, as after a restore, is only sent when a person agrees to it.
+    """
+    from vault.commands.refreshing import refresh_many, refresh_one
 
     if sum((bool(profile), everything, bool(due))) != 1:
         raise UsageError("what to refresh is not clear", hint="name a profile, or use --all or --due 2h")
+    if send_replaced and not profile:
+        raise UsageError("--send-replaced is for one profile", hint="name it: vault refresh PROFILE --send-replaced")
     name = agent_id(agent)
     rows: list[tuple[str, RefreshResult | None, str, VaultError | None]] = []
     with opened(name, no_input=no_input) as context:
@@ -59,7 +72,13 @@ def refresh(
 
             target = named_profile(profile)
             owner = AgentId(View(context.queries, name).find(target).agent)
-            rows.append((owner, refresh_one(context, owner, target, reason=reason), target, None))
+            try:
+                done = refresh_one(context, owner, target, reason=reason, send_replaced=send_replaced)
+            except TokenReplaced as kept_back:
+                if not (can_ask(no_input) and _agreed(kept_back)):
+                    raise
+                done = refresh_one(context, owner, target, reason=reason, send_replaced=True)
+            rows.append((owner, done, target, None))
         else:
             leeway = length_of_time(due) if due else 0
             for one in context.queries.agents().names():
@@ -99,6 +118,12 @@ def refresh(
     failed = [error.exit_status for *_, error in rows if error is not None]
     if failed:
         raise typer.Exit(max(failed))
+
+
+def _agreed(error: TokenReplaced) -> bool:
+    """Whether a person wants a replaced refresh token sent, knowing what may come of it."""
+    output.say(output.printable(f"{error.message}; {error.hint.partition(';')[0]}"))
+    return typer.confirm("Send it all the same?", default=False, err=True)
 
 
 def probe(

@@ -56,6 +56,7 @@ def restore(
         )
     from vault.cli.moments import parse_moment
     from vault.commands.naming import named_profile
+    from vault.commands.restore import PROBE
     from vault.commands.restore import restore as bring_back
 
     name, target = agent_id(agent), named_profile(profile)
@@ -83,7 +84,7 @@ def restore(
         return
     what = f"{target} of agent {name} is the {done.facts.kind} of position {done.origin} (fingerprint {done.facts.fingerprint})"
     output.say(f"restored: {what}" if done.position is not None else f"nothing to do: {what} already")
-    if done.warning and found is None:
+    if done.warning and (found is None or PROBE not in done.warning):
         output.say(f"note: {done.warning}")
     if found is not None:
         output.say(output.printable(f"{found[0]}: {found[1]}" if found[1] else found[0]))

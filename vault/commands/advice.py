@@ -106,7 +106,11 @@ def _subject(found: ProviderStatus, agent: AgentId) -> tuple[str, AgentId]:
     """What to sign in to, and whose it is: the profile in trouble if there is one, else the provider."""
     if found.owner:
         return found.chosen, AgentId(found.owner)
-    ended = [c for c in found.decision.considered if c.code in ("expired", "needs_sign_in", "stale") and ":" in c.what]
+    ended = [
+        c
+        for c in found.decision.considered
+        if c.code in ("expired", "needs_sign_in", "replaced", "stale") and ":" in c.what
+    ]
     if not found.decision.chosen and len(ended) == 1:
         return ended[0].what, AgentId(ended[0].owner or agent)
     return found.provider, agent

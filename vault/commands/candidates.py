@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vault.commands.naming import target
+from vault.commands.replaced import replaced
 from vault.context import Context
 from vault.errors import NotReady, VaultError
 from vault.model.choosing import Candidate, Decision, choose
@@ -45,14 +46,15 @@ def choose_among(
     order, ordered_by = view.order(provider)
     pin, pinned_by = view.pin(provider)
     names = catalogue.read_names(provider)
+    moment = context.clock.now() if now is None else now
     dotenv = "dotenv" in {*context.settings.sources, *sources}
     set_here = [name for name in names if context.environ.get(name, "").strip()]
     in_file = {name: value for name, value in context.dotenv_written.items() if dotenv and name in names}
     return choose(
         agent,
         provider,
-        [resolvable(context, candidate) for candidate in view.candidates(provider)],
-        context.clock.now() if now is None else now,
+        [resolvable(context, candidate, moment) for candidate in view.candidates(provider)],
+        moment,
         pin=pin,
         pinned_by=pinned_by,
         session_pin=session_pin(context.environ, provider) if queries is None else "",
@@ -146,11 +148,16 @@ def clouds_meant(context: Context, way: str, program: str) -> dict[ProviderId, b
     return {provider: insisted for provider, insisted in meant.items() if context.allows(provider)}
 
 
-def resolvable(context: Context, candidate: Candidate) -> Candidate:
-    """The candidate with the trouble its kind of secret has, if any."""
+def resolvable(context: Context, candidate: Candidate, now: int | None = None) -> Candidate:
+    """The candidate with the trouble its kind of secret has at a moment, now unless told otherwise, if any."""
     facts = candidate.facts
     if facts is None or candidate.trouble:
         return candidate
+    now = context.clock.now() if now is None else now
+    if facts.refresh_fingerprint and facts.expires_at is not None and facts.expires_at <= now:
+        state = context.queries.profile(candidate.owner, candidate.profile)
+        if state and state.current and state.current.facts == facts and replaced(context, state):
+            return replace(candidate, trouble="replaced")
     if facts.kind == "reference":
         scheme, _, target = facts.reference.partition(":")
         if quick(scheme, target, context.environ_for(scheme)) is False:

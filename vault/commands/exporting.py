@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from vault.commands.refresh import refresh
+from vault.commands.replaced import replaced
 from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import IntegrityError, NotFound, VaultError
@@ -171,6 +172,10 @@ def outgoing_of(
         left_out.append(Skipped(profile, "", error.message))
         return None
     whole = hand_over or _may_share(provider_of(profile), held, credential)
+    newer = replaced(context, context.queries.profile(state.agent, profile)) if whole else None
+    if newer is not None:
+        left_out.append(Skipped(profile, "", f"{newer.text}, and the tool would send it: {newer.remedy}"))
+        return None
     return Outgoing(agent, profile, credential, held.facts.label, held.facts.account, whole)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from vault.commands.candidates import resolvable
 from vault.commands.naming import with_agent
+from vault.commands.replaced import must_not_be_sent
 from vault.context import Context
 from vault.errors import NotFound, SignInAgain, TryAgain, VaultError
 from vault.events.types import CredentialIssued
@@ -65,7 +66,7 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
         return NotFound(
             f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
         )
-    if codes & {"expired", "needs_sign_in"}:
+    if codes & {"expired", "needs_sign_in", "replaced"}:
         return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
     if "stale" in codes:
         return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
@@ -110,6 +111,8 @@ def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Can
         sign_in_from=0 if state.needs_sign_in else None,
     )
     candidate = resolvable(context, candidate)
+    if candidate.trouble == "replaced" and (error := must_not_be_sent(context, state)) is not None:
+        raise error
     code, _ = trouble(candidate, provider_of(profile), context.clock.now())
     if code in ("expired", "needs_sign_in"):
         raise SignInAgain(

@@ -9,17 +9,17 @@ a refresh is what was asked for, a failure is told.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vault.commands.leeway import leeway_of, lifetime_of
 from vault.commands.login import facts_of
 from vault.commands.naming import with_agent
+from vault.commands.replaced import must_not_be_sent, refreshing_elsewhere
 from vault.context import Context
 from vault.errors import (
-    IntegrityError,
-    NotFound,
     SignInAgain,
     StorageError,
     TryAgain,
@@ -71,6 +71,7 @@ class _Asked:
     force: bool
     exchange: Exchange
     reason: str
+    send_replaced: bool = False
 
     def keeps(self, expires: int | None, now: int) -> bool:
         """Whether tokens that couldn't be refreshed are used all the same."""
@@ -99,13 +100,16 @@ def refresh(
     force: bool = False,
     exchange: Exchange = over_the_network,
     reason: str = "",
+    send_replaced: bool = False,
 ) -> RefreshResult:
     """Bring a profile's tokens up to date if they want it: less than ``leeway`` left, or with ``force`` whatever is left.
 
     Without either it is for a use: the leeway is the provider's, and tokens that are still good for a minute are kept rather than
-    failing. Raises SignInAgain when only a person can go on, TryAgain when it may work later or its outcome is uncertain.
+    failing. A refresh token that a newer one took the place of is only sent with ``send_replaced``, which a person decides.
+    Raises SignInAgain when only a person can go on (TokenReplaced for such a token), TryAgain when it may work later or its
+    outcome is uncertain.
     """
-    asked = _Asked(owner, profile, leeway, force, exchange, reason)
+    asked = _Asked(owner, profile, leeway, force, exchange, reason, send_replaced)
     deadline = time.monotonic() + PATIENCE_SECONDS
     first, held_by, held_since = 0, 0, 0.0
     while True:
@@ -140,6 +144,14 @@ def refresh(
                 f"the provider wants to be asked for {profile} again at {format_instant(need.until or now)}",
                 hint="try then",
             )
+        dead = None if send_replaced else must_not_be_sent(context, state)
+        if dead is not None:
+            if asked.leeway is None and not force and (expires is None or expires > now):
+                return RefreshResult(owner, profile, model.FRESH, expires, why=dead.message)
+            raise dead
+        if _refreshed_elsewhere(context, state, now) and time.monotonic() <= deadline:
+            time.sleep(POLL_SECONDS)
+            continue
         try:
             claimed = _claim(context, state, now, reason)
         except SignInAgain:
@@ -149,49 +161,6 @@ def refresh(
         done = _exchanged(context, asked, claimed) if claimed is not None else None
         if done is not None:
             return done
-
-
-def refresh_many(
-    context: Context, agent: AgentId, *, leeway: int, force: bool = False, reason: str = ""
-) -> list[tuple[RefreshResult | None, str, VaultError | None]]:
-    """Refresh every profile of an agent's own that can be: (result, profile, error). One that fails doesn't stop the others.
-
-    Raises IntegrityError.
-    """
-    found: list[tuple[RefreshResult | None, str, VaultError | None]] = []
-    for state in context.queries.profiles(agent):
-        facts = state.current.facts if state.current else None
-        if facts is None or not facts.refresh_fingerprint or facts.ownership == "external":
-            continue
-        try:
-            done = refresh(context, agent, ProfileId(state.profile), leeway=leeway, force=force, reason=reason)
-            found.append((done, state.profile, None))
-        except IntegrityError:
-            raise
-        except VaultError as error:
-            found.append((None, state.profile, error))
-    return found
-
-
-def refresh_one(context: Context, owner: AgentId, profile: ProfileId, *, reason: str = "") -> RefreshResult:
-    """Refresh a profile that a person named. One that another tool refreshes is read again where that tool keeps it.
-
-    Raises NotFound when it is logged out, and what ``refresh`` raises.
-    """
-    from vault.commands.external import external, reread
-
-    state = context.queries.profile(owner, profile)
-    if state is None or state.current is None:
-        raise NotFound(
-            f"{profile} of agent {owner} is logged out",
-            hint=with_agent(f"vault restore {profile}", owner) + " undoes it",
-        )
-    again = reread(context, [state]) if external(state) else []
-    done = refresh(context, owner, profile, force=True, reason=reason)
-    why = "; ".join(w for w in (done.why, *(r.why for r in again)) if w)
-    if any(r.done == "changed" for r in again):
-        return RefreshResult(owner, profile, "adopted", done.expires_at, why=why)
-    return replace(done, why=why)
 
 
 def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshResult:
@@ -214,6 +183,11 @@ def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshRes
     return RefreshResult(state.agent, state.profile, model.NOT_REFRESHABLE, expires, why=why)
 
 
+def _refreshed_elsewhere(context: Context, state: ProfileState, now: int, before: int = sys.maxsize) -> str:
+    sent = state.current.facts.refresh_fingerprint if state.current else ""
+    return refreshing_elsewhere(context, state, sent, now, before)
+
+
 def _claim(context: Context, state: ProfileState, now: int, reason: str) -> Recorded | None:
     """Append the claim; None when another process was faster."""
     event = model.claim(state, now, context.settings.lease)
@@ -232,6 +206,10 @@ def _exchanged(context: Context, asked: _Asked, claimed: Recorded) -> RefreshRes
     assert isinstance(event, RefreshClaimed)  # noqa: S101 - it was appended just now
     state = context.queries.profile(asked.owner, asked.profile)
     if state is None or state.current is None or state.claim is None or state.claim.position != claimed.position:
+        return None
+    if _refreshed_elsewhere(context, state, context.clock.now(), claimed.position):
+        # Another profile that holds the same login was faster by a moment: what comes of its refresh is waited for.
+        _fail(context, asked, claimed, event, model.POSTPONED, "refreshed_elsewhere", None)
         return None
     try:
         credential = context.store.credential(state.current.position)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vault.commands.advice import again
 from vault.commands.login import health_drafts, registration
 from vault.commands.repeats import first_of, profile_before
+from vault.commands.replaced import replaced, revoked_at
 from vault.context import Context
 from vault.errors import NotFound
 from vault.events.credentials import CredentialFacts
@@ -18,6 +20,8 @@ from vault.model.streams import profile_stream
 from vault.values import AgentId, ProfileId
 
 _STORING = ProfileLoggedIn | ProfileImported | ProfileRestored | TokensRefreshed
+
+PROBE = "--probe finds out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def restore(
     if not recorded:
         origin, state = found[0], seen[0]
         current = state.current if state else None
-        warning = _warning(context, stream, origin.position, origin.facts, now)
+        warning = _warning(context, agent, profile, origin.facts, now)
         return Restored(agent, profile, None, origin.position, origin.facts, current, warning)
     entry, event = first_of(recorded, ProfileRestored)
     before = profile_before(context, entry, agent, profile, seen[0])
@@ -83,7 +87,7 @@ def restore(
         event.from_position,
         event.credential,
         before.current if before else None,
-        _warning(context, stream, event.from_position, event.credential, now, _handed_to(before, event.credential)),
+        _warning(context, agent, profile, event.credential, now, _handed_to(before, event.credential)),
     )
 
 
@@ -145,17 +149,25 @@ def _handed_to(before: ProfileState | None, facts: CredentialFacts) -> str:
     return held.tool if held.facts.refresh_fingerprint == facts.refresh_fingerprint else ""
 
 
-def _warning(context: Context, stream: str, origin: int, facts: CredentialFacts, now: int, handed_to: str = "") -> str:
+def _warning(
+    context: Context, agent: AgentId, profile: ProfileId, facts: CredentialFacts, now: int, handed_to: str = ""
+) -> str:
+    """What may keep a restored credential from working, as far as the log knows it; else what only the provider knows."""
+    revoked = revoked_at(context, facts)
+    if revoked is not None:
+        return (
+            f"the provider revoked it at the logout at #{revoked}, so sign in again: {again(context, agent, profile)}"
+        )
     if facts.kind == "oauth" and facts.refresh_fingerprint:
         if handed_to:
             return f"{handed_to} was given this login and has its refresh token too: whoever refreshes it logs the other out"
-        for record in context.store.read_stream(stream):
-            event = record.event
-            if record.position <= origin or not isinstance(event, TokensRefreshed) or not event.rotated:
-                continue
-            if event.credential.refresh_fingerprint != facts.refresh_fingerprint:
-                return f"the refresh at #{record.position} replaced its refresh token, which is probably dead: --probe finds out"
-        return "its refresh token may have been replaced since at the provider: --probe finds out"
-    if facts.expires_at is not None and facts.expires_at <= now:
-        return "it has expired"
-    return ""
+        newer = replaced(context, context.queries.profile(agent, profile))
+        if newer is not None:
+            lasting = "its access token has ended" if _ended(facts, now) else "it is used until its access token ends"
+            return f"{newer.text}, which isn't sent unasked any more: {lasting}; {newer.remedy}"
+        return f"its refresh token may have been replaced since at the provider: {PROBE}"
+    return "it has expired" if _ended(facts, now) else ""
+
+
+def _ended(facts: CredentialFacts, now: int) -> bool:
+    return facts.expires_at is not None and facts.expires_at <= now

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vault.commands.login import LoggedIn, log_in
+from vault.commands.replaced import replaced
 from vault.context import Context
-from vault.errors import NotFound, Unavailable, UsageError
+from vault.errors import NotFound, TokenReplaced, Unavailable, UsageError
 from vault.events.credentials import OAuth
 from vault.providers.driver import UI, run
 from vault.providers.flows import Start, login_flow, revoke_flow
@@ -57,7 +58,8 @@ def sign_in(
 def revoke(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, str]:
     """Ask the provider to revoke a profile's tokens: (answer, detail).
 
-    Raises NotFound when there is nothing to revoke, UsageError when it is another tool's to revoke.
+    Raises NotFound when there is nothing to revoke, UsageError when it is another tool's to revoke, TokenReplaced when a newer
+    refresh token took the place of its own.
     """
     from vault.providers import clients
 
@@ -68,6 +70,12 @@ def revoke(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, s
         raise UsageError(
             f"{profile} is another tool's login, and revoking it would log that tool out",
             hint="log out with that tool, or leave out --revoke",
+        )
+    newer = replaced(context, state)
+    if newer is not None:
+        raise TokenReplaced(
+            f"{profile} of agent {agent} isn't revoked: {newer.text}, and the provider may end the newest tokens with it",
+            hint=f"leave out --revoke; to revoke the whole login, {newer.remedy}: then vault logout --revoke",
         )
     credential = context.store.credential(state.current.position)
     client = clients.client_of(credential, provider_of(profile), context.environ)

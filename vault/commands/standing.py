@@ -5,6 +5,7 @@ The states are those of ``vault.commands.status``, whose table says what each me
 
 from __future__ import annotations
 
+from vault.commands.replaced import replaced
 from vault.context import Context
 from vault.model.profile import ProfileState
 from vault.model.refresh import given_up_from
@@ -34,6 +35,10 @@ def life(context: Context, profile: ProfileState, now: int) -> tuple[str, str]:
             if profile.needs_sign_in:
                 return NEEDS_SIGN_IN, f"the provider refused the refresh token ({profile.needs_sign_in})"
             return NEEDS_SIGN_IN, "two refreshes in a row ended uncertain"
+        soon = ends is not None and ends - now <= WARN_BEFORE
+        if soon and (newer := replaced(context, profile)) is not None:
+            text = f"{newer.text}, so it isn't sent unasked"
+            return (NEEDS_SIGN_IN, f"it has ended: {text}") if ended else _refused(profile) or (EXPIRING, text)
         if profile.uncertain or dangling(profile, now):
             return UNCERTAIN, "a refresh has no known outcome; it will be tried once more"
         if ends is None or ends - now > WARN_BEFORE or _refreshed_by_somebody(context, profile):
@@ -59,6 +64,8 @@ def sign_in_line(context: Context, profile: ProfileState) -> str:
 
     if (refused := _refused(profile)) and CLAUDE_CODE_ONLY in refused[1]:
         return login_line(profile.profile, profile.agent, "api-key")
+    if (newer := replaced(context, profile)) is not None and newer.again:
+        return newer.again
     return again(context, AgentId(profile.agent), ProfileId(profile.profile))
 
 

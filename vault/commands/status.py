@@ -6,7 +6,8 @@
 | expiring | usable, ends within 24 hours, and nothing can renew it | 2 |
 | expired | it has ended, and nothing can renew it | 1 |
 | stale | it has ended here or at the tool that owns it, which has not renewed it | 1 |
-| needs_sign_in | the provider refused to refresh it, or two refreshes in a row have no known outcome | 1 |
+| needs_sign_in | the provider refused to refresh it, two refreshes in a row have no known outcome, or it has ended and its | 1 |
+| | refresh token is one that a newer one took the place of | |
 | uncertain | a refresh has no known outcome; it is tried once more | 0, or 1 once its access token has ended |
 | refused | it has not ended, and the provider refused it when it was asked last | 1 |
 | unusable | what there is can't be used: disabled, destroyed, leads nowhere, switched off | 1 |
@@ -89,6 +90,7 @@ STORED, LOCAL, CLOUD = "stored", "local", "cloud"
 
 _FAILING = (EXPIRED, STALE, NEEDS_SIGN_IN, REFUSED, UNUSABLE, MISSING)
 _ABSENT = {"missing", "hidden"}
+_ENDED = {"expired", "stale", "needs_sign_in", "replaced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +242,9 @@ def _nothing(context: Context, decision: Decision, view: View, agent: AgentId, n
             return _Found(OK, source=LOCAL, kind="none")
         return _missing(context, decision, view, with_agent(f"vault login {provider}", agent))
     troubled = [
-        state
-        for c in decision.considered
-        if c.code in ("expired", "stale", "needs_sign_in") and (state := context.queries.profile(c.owner, c.what))
+        state for c in decision.considered if c.code in _ENDED and (state := context.queries.profile(c.owner, c.what))
     ]
-    if codes <= {"expired", "stale", "needs_sign_in"} and troubled:
+    if codes <= _ENDED and troubled:
         return _ended(context, [(profile, *life(context, profile, now)) for profile in troubled])
     left = [c for c in decision.considered if c.code not in _ABSENT]
     told = "; ".join(f"{c.what} ({c.text}{f' until {format_instant(c.until)}' if c.until else ''})" for c in left)

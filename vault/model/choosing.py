@@ -38,6 +38,7 @@ CODES = {
     "expired": "expired, and nothing can refresh it",
     "stale": "expired here; the tool that owns it refreshes it, and it is read there again at the next use",
     "needs_sign_in": "a person must sign in again",
+    "replaced": "its access token has ended, and a newer refresh token took the place of its own, which isn't sent unasked",
     "disabled": "disabled after a failure",
     "destroyed": "its secret was destroyed",
     "unresolved_reference": "its reference leads nowhere now",
