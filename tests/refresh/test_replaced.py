@@ -303,7 +303,7 @@ def test_a_revocation_does_not_send_it_either(world: World) -> None:
 
 def test_an_export_hands_no_replaced_token_to_a_tool_that_would_send_it(world: World) -> None:
     restored(world)
-    with world.open() as context, pytest.raises(NotFound, match="#4. replaced its refresh token"):
+    with world.open() as context, pytest.raises(NotFound, match=r"#4\) replaced its refresh token"):
         export(context, tool("opencode"), MAIN_AGENT, what=[(XAI, PROFILE)], hand_over=True, dry_run=True)
 
 
