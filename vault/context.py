@@ -40,10 +40,14 @@ class Places:
 
     database: Path
     state: Path
+    copies: Path | None = None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Places:
-        """From VAULT_DATABASE and VAULT_STATE, else the platform's data and state folders. Raises NotReady for other URLs."""
+        """From VAULT_DATABASE and VAULT_STATE, else the platform's data and state folders. Raises NotReady for other URLs.
+
+        Copies of anchors are in the platform's cache folder, or, where VAULT_STATE says where state is kept, in that folder.
+        """
         named, state = environ.get("VAULT_DATABASE", ""), environ.get("VAULT_STATE", "")
         if named.startswith("sqlite:///"):
             named = named.removeprefix("sqlite:///")
@@ -52,17 +56,23 @@ class Places:
                 "VAULT_DATABASE names a database server",
                 hint="this version stores in SQLite: give a path or sqlite:///PATH",
             )
+        copies: Path | None = None
         if not named or not state:
             from platformdirs import PlatformDirs
 
             folders = PlatformDirs("agent-vault", appauthor=False)
             named = named or str(Path(folders.user_data_dir) / "vault.db")
+            copies = None if state else Path(folders.user_cache_dir) / "anchors"
             state = state or str(Path(folders.user_state_dir) / "state")
-        return cls(Path(named).expanduser().absolute(), Path(state).expanduser().absolute())
+        return cls(Path(named).expanduser().absolute(), Path(state).expanduser().absolute(), copies)
 
     def anchor(self, vault_id: bytes) -> Path:
         """The head anchor's file."""
         return self.state / f"{vault_id.hex()}.anchor"
+
+    def anchor_copy(self, vault_id: bytes) -> Path:
+        """The copy of the head anchor, in another folder."""
+        return (self.copies or self.state / "copies") / f"{vault_id.hex()}.anchor"
 
     def unlocking(self, vault_id: bytes) -> Path:
         """The file that remembers where key files and key commands are."""
@@ -125,7 +135,9 @@ class Context:
         self._dotenv: dict[str, str] | None = None
         self._dotenv_written: dict[str, str] | None = None
         sealing = Sealing(keys)
-        self.anchor = Anchor(places.anchor(keys.vault_id), keys.vault_id, keys.anchor)
+        self.anchor = Anchor(
+            places.anchor(keys.vault_id), keys.vault_id, keys.anchor, places.anchor_copy(keys.vault_id)
+        )
         self.projections = Projections(sealing)
         self.store = EventStore(database, sealing, self.anchor, clock, self.projections)
         self.queries = Queries(self.store, self.projections)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault.errors import NotReady
+from vault.files import NOT_REGULAR, open_regular
 from vault.providers.dotenv import variables_in
 from vault.settings import env_file_path
 
@@ -52,13 +53,14 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
     path = env_file_path(environ)
     if str(path) == os.devnull:
         return EnvFile(path)
-    # O_NONBLOCK: a named pipe without a writer would hang here.
-    flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
     try:
-        descriptor = os.open(path, os.O_RDONLY | flags)
+        descriptor = open_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return EnvFile(path)
     except OSError as error:
+        if error.strerror == NOT_REGULAR:
+            hint = "put a file of KEY=VALUE lines there"
+            raise NotReady(f"the env file {path} is not a plain file", hint=hint) from None
         raise NotReady(
             f"the env file {path} can't be read: {error.strerror}", hint="check its owner and mode"
         ) from None
@@ -73,8 +75,6 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
 
 
 def _check(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise NotReady(f"the env file {path} is not a plain file", hint="put a file of KEY=VALUE lines there")
     if found.st_size > LARGEST:
         raise NotReady(f"the env file {path} is larger than {LARGEST // 1024} KiB", hint="is it the right file?")
     if os.name == "nt":

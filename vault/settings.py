@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotReady
+from vault.files import read_regular
 from vault.values import MINUTE, length_of_time, parse_provider
 
 SOURCES = ("environment", "dotenv", "envfile", "stored")
@@ -54,6 +55,7 @@ CLOUD_SOURCES = (
     "managed",
 )
 AUTH_SOURCES = (*SOURCES, *CLOUD_SOURCES)
+LARGEST = 1024 * 1024
 DEFAULT_LEEWAY = 10 * MINUTE
 DEFAULT_LEASE = MINUTE
 
@@ -131,7 +133,7 @@ def read_settings(environ: Mapping[str, str], canonical: Canonical = lambda _: N
     """
     path = settings_path(environ)
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_regular(path, LARGEST).decode("utf-8-sig")
     except FileNotFoundError:
         return _overridden(Settings(path), environ)
     except (OSError, UnicodeDecodeError) as error:

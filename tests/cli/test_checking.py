@@ -140,7 +140,7 @@ def test_an_acceptance_that_can_not_be_recorded_accepts_nothing(
         raise StorageError("the disk is full", hint="make room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(EventStore, "append", refuse)
+        patch.setattr(EventStore, "append_within", refuse)
         shell("verify", "--accept-rollback", "--reason", "I know", status=74)
     shell("verify", status=81)
     assert shell("verify", "--accept-rollback", "--reason", "I know").status == 0

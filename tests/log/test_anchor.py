@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -28,6 +29,11 @@ FIRST = login("main", "openai:a", "fake-key-1")
 @pytest.fixture
 def anchor(tmp_path: Path) -> Anchor:
     return Anchor(tmp_path / "state" / "a.anchor", VAULT_ID, KEY)
+
+
+def copy_of(files: Files) -> Path:
+    """The anchor's copy."""
+    return files.places.anchor_copy(bytes.fromhex(files.anchor.stem))
 
 
 def append(context: Context, times: int = 1) -> None:
@@ -143,10 +149,12 @@ def test_a_lagging_anchor_moves_on_without_alarm(tmp_path: Path) -> None:
         lagging = files.anchor.read_bytes()
         append(context, 3)
         head = context.store.head()
-    files.anchor.write_bytes(lagging)
+    for path in (files.anchor, copy_of(files)):
+        path.write_bytes(lagging)
     with files.open() as context:
         assert context.store.rollback is None
         assert context.anchor.read() == (head.position, head.mac)
+        assert not context.anchor.uneven
         assert verify(context.store, context.projections).anchored
 
 
@@ -250,7 +258,8 @@ def test_damage_between_anchor_and_head_is_not_anchored(tmp_path: Path) -> None:
     lagging = files.anchor.read_bytes()
     with files.open() as context:
         append(context, 4)
-    files.anchor.write_bytes(lagging)
+    for path in (files.anchor, copy_of(files)):
+        path.write_bytes(lagging)
     with tampering(files.database) as connection:
         connection.execute("UPDATE events SET header = zeroblob(200) WHERE position = 3")
     with pytest.raises(IntegrityError) as caught:
@@ -281,18 +290,39 @@ def test_an_anchor_that_cannot_be_used_is_told_plainly(spoil: Callable[[Path], N
     assert caught.value.exit_status == 74
 
 
-def test_an_append_whose_anchor_fails_is_in_the_log(tmp_path: Path) -> None:
+def test_an_append_whose_anchor_can_not_be_written_records_nothing(tmp_path: Path) -> None:
     files = make_files(tmp_path)
     with files.open() as context:
         append(context)
         path, kept = files.anchor, files.anchor.read_bytes()
         path.unlink()
         path.mkdir()
-        with pytest.raises(StorageError, match="what was asked is done"):
+        with pytest.raises(StorageError, match="so nothing was recorded"):
             append(context)
-        assert context.store.head().position == 3
+        assert context.store.head().position == 2
         os.rmdir(path)
         path.write_bytes(kept)
         append(context)
         head = context.store.head()
-        assert context.anchor.read() == (head.position, head.mac) == (4, head.mac)
+        assert context.anchor.read() == (head.position, head.mac) == (3, head.mac)
+
+
+def test_an_anchor_that_fails_after_the_commit_is_told_with_what_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = make_files(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with files.open() as context:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", refuse)
+            with pytest.raises(StorageError, match="event 2 is recorded, and nothing was done after that"):
+                append(context)
+            with pytest.raises(StorageError, match="the events 3 to 4 are recorded, and nothing was done after that"):
+                context.store.append([issue("main", "openai:a")] * 2, context.cause())
+        assert context.store.head().position == 4
+    with files.open() as context:
+        head = context.store.head()
+        assert context.anchor.read() == (head.position, head.mac)

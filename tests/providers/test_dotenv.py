@@ -142,7 +142,7 @@ def test_a_file_that_may_not_be_read_counts_as_empty(tmp_path: Path, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("vault.providers.dotenv.read_regular", refuse)
     assert project_variables(tmp_path, {}) == ({}, path)
 
 

@@ -12,8 +12,9 @@ import typer
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, can_ask
 from vault.errors import NotReady, StorageError, Unavailable, UsageError
+from vault.files import PRIVATE, read_regular, replace_file
 from vault.providers.aliases import canonical
-from vault.settings import SOURCES, parse_settings, read_settings, settings_path
+from vault.settings import LARGEST, SOURCES, parse_settings, read_settings, settings_path
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Settings: one TOML file; the environment overrides it."
@@ -89,14 +90,16 @@ def edit(no_input: NoInputOption = False) -> None:
     place = settings_path(os.environ)
     draft = place.with_name(f".{place.name}.editing")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(place.read_text("utf-8") if place.exists() else TEMPLATE, "utf-8")
-        before = draft.read_bytes()
+        before = read_regular(place, LARGEST) if place.exists() else TEMPLATE.encode()
+        before.decode("utf-8")
+        replace_file(draft, before)
         while not _edited(draft, place):
             pass
-        changed = draft.read_bytes() != before
+        after = read_regular(draft, LARGEST)
+        changed = after != before
         if changed:
-            os.replace(draft, place)
+            mode = place.stat().st_mode & 0o777 if place.exists() else PRIVATE
+            replace_file(place, after, mode=mode)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "they are not UTF-8"
         raise StorageError(f"the settings can't be edited: {reason}", hint=f"check {place}") from None
@@ -119,7 +122,7 @@ def _edited(draft: Path, place: Path) -> bool:
     if status:
         raise UsageError(f"the editor ended with status {status}", hint=kept)
     try:
-        parse_settings(draft.read_text("utf-8"), place, canonical)
+        parse_settings(read_regular(draft, LARGEST).decode("utf-8"), place, canonical)
     except NotReady as error:
         output.say(error.message)
         if typer.confirm("Edit it again?", default=True, err=True):

@@ -7,13 +7,13 @@ at once wait for each other, so that none undoes the other's change.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vault.errors import StorageError
-from vault.settings import parse_settings, settings_path
+from vault.files import PRIVATE, private_folder, read_regular, replace_file
+from vault.settings import LARGEST, parse_settings, settings_path
 
 LOCK_SECONDS = 10.0
 
@@ -26,9 +26,9 @@ def switch(provider: str, environ: Mapping[str, str], *, on: bool) -> tuple[Path
     """
     from vault.log.filelock import FileLock
 
-    path = settings_path(environ).resolve()
+    path = Path(os.path.realpath(settings_path(environ)))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from None
     lock = FileLock(path.with_name(f".{path.name}.lock"), LOCK_SECONDS)
@@ -43,7 +43,7 @@ def _switch(path: Path, provider: str, on: bool) -> bool:
     import tomlkit
 
     try:
-        before = path.read_bytes().decode("utf-8") if path.exists() else ""
+        before = read_regular(path, LARGEST).decode("utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise StorageError(f"the settings file {path} can't be read: {reason}", hint="check it") from None
@@ -59,10 +59,8 @@ def _switch(path: Path, provider: str, on: bool) -> bool:
     if after == before:
         return False
     parse_settings(after, path)
-    try:
-        _replace(path, after.encode())
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    mode = path.stat().st_mode & 0o777 if path.exists() else PRIVATE
+    replace_file(path, after.encode(), mode=mode)
     return True
 
 
@@ -84,21 +82,6 @@ def _take_out(document: Any, key: str, provider: str) -> None:
     found = document.get(key)
     for name in [n for n in found or () if _same(n, provider)]:
         found.remove(name)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(mode)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

@@ -36,15 +36,11 @@ def accept_rollback(context: Context, reason: str) -> int:
         raise UsageError("accepting a rollback needs a reason", hint="add --reason TEXT")
     if context.store.rollback is None:
         raise UsageError("the log was not rolled back", hint="there is nothing to accept")
-    refused, mark = context.store.rollback, context.anchor.read()
-    head = context.store.head()
-    event = RollbackAccepted(anchor_position=mark.position if mark else 0, head_position=head.position)
-    context.store.rollback = None
-    context.anchor.replace(head.position, head.mac)
-    try:
-        return context.store.append([Draft(stream=VAULT, event=event)], context.cause(reason))[0].position
-    except BaseException:
-        if mark and context.store.head() == head:  # what isn't in the log wasn't accepted
-            context.store.rollback = refused
-            context.anchor.replace(mark.position, mark.mac)
-        raise
+    store, mark = context.store, context.anchor.read()
+    with store.writing(accepting=True) as connection:
+        head = store.head()
+        event = RollbackAccepted(anchor_position=mark.position if mark else 0, head_position=head.position)
+        (recorded,) = store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+        list(store.rows(connection, [recorded.position]))  # what isn't in the log wasn't accepted
+    store.rollback = None
+    return recorded.position

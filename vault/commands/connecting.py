@@ -16,10 +16,10 @@ import msgspec
 
 from vault.context import Context
 from vault.errors import Conflict, IntegrityError, NotFound, StorageError
-from vault.files import replace_file
+from vault.files import read_regular, replace_file
 from vault.interop.plans import Link, Plan, Target
 from vault.interop.tools import Tool
-from vault.interop.writing import Before, before, carry_out, put_back
+from vault.interop.writing import LARGEST, Before, before, carry_out, put_back
 
 FOLDER = "connections"
 
@@ -135,7 +135,7 @@ def connection(context: Context, tool: Tool) -> Connection | None:
     """A tool's connection as it is kept here. Raises IntegrityError, StorageError."""
     place = _place(context, tool.name)
     try:
-        sealed = place.read_bytes()
+        sealed = read_regular(place, LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -162,7 +162,7 @@ def _kept(was: Before, made: str, first: Kept | None) -> Kept:
 
 def _untouched(kept: Kept) -> bool:
     try:
-        return hashlib.sha256(Path(kept.path).read_bytes()).hexdigest() == kept.made
+        return hashlib.sha256(read_regular(kept.path, LARGEST)).hexdigest() == kept.made
     except FileNotFoundError:
         return not kept.made
     except OSError:

@@ -106,6 +106,8 @@ def _log(context: Context) -> list[Check]:
     checks = [Check("log", OK, f"{head.position} events, the head is readable")]
     if context.store.rollback:
         checks.append(finding("anchor", context.store.rollback.message, context.store.rollback.hint))
+    elif context.store.unanchored:
+        checks.append(finding("anchor", context.store.unanchored.message, context.store.unanchored.hint))
     elif context.anchor.read() is None:
         checks.append(finding("anchor", "there is no head anchor", command="vault verify --record"))
     else:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain
+from vault.files import open_private
 from vault.interop.documents import toml_in
 from vault.interop.sources import kind_of, parse_json, read_json
 
@@ -98,7 +99,7 @@ def _file_lock(path: Path, seconds: float) -> Iterator[None]:
 
     deadline = time.monotonic() + seconds
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_private(path)
     except OSError as error:
         raise StorageError(f"{path} can't be opened: {error.strerror}", hint="look at its mode") from None
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, StorageError, TryAgain
+from vault.files import make_private, read_regular
 from vault.interop.documents import object_in
 from vault.interop.openclaw_place import means, place_of
 from vault.interop.openclaw_store import AGENT_FILES, STATE_FILE
@@ -26,6 +27,7 @@ from vault.values import ProviderId, format_instant_exact
 
 LOCK_SECONDS = 10.0
 STALE_SECONDS = 30.0
+LARGEST_LOCK = 64 * 1024
 _PAUSE = 0.05
 _STATE_FIELDS = ("order", "lastGood", "usageStats")
 _VERSION = 1
@@ -133,7 +135,7 @@ def _lock(store: Path) -> Iterator[None]:
 
 def _made(path: Path) -> bool:
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        handle = make_private(path, os.O_WRONLY)
     except FileExistsError:
         return False
     except OSError as error:
@@ -148,7 +150,7 @@ def _abandoned(path: Path) -> bool:
     try:
         if time.time() - path.stat().st_mtime > STALE_SECONDS:
             return True
-        pid = json.loads(path.read_text()).get("pid")
+        pid = json.loads(read_regular(path, LARGEST_LOCK)).get("pid")
         os.kill(pid, 0)
     except ProcessLookupError:
         return True

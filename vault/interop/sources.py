@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain
+from vault.files import read_start
 
 T = TypeVar("T")
 
@@ -155,8 +156,7 @@ def _read(path: Path, most: int) -> bytes:
             raise NotFound(f"there is no file {path}")
         case "file":
             try:
-                with path.open("rb") as file:
-                    return file.read(most)
+                return read_start(path, most)
             except OSError as error:
                 raise _unreadable(path, error) from None
         case _:

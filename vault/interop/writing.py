@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import StorageError, TryAgain, Unavailable
-from vault.files import replace_file
+from vault.files import read_regular, replace_file
 from vault.interop.plans import Plan, Run
 from vault.interop.sources import kind_of
 
 COMMAND_SECONDS = 60.0
+LARGEST = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _as_it_is(path: Path) -> Before:
             return Before(path, None)
         case "file":
             try:
-                return Before(path, path.read_bytes(), path.stat().st_mode & 0o777)
+                return Before(path, read_regular(path, LARGEST), path.stat().st_mode & 0o777)
             except OSError as error:
                 raise StorageError(f"{path} can't be read: {error.strerror}", hint="look at its mode") from None
         case kind:

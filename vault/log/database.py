@@ -24,6 +24,7 @@ from vault.errors import (
     TryAgain,
     VaultError,
 )
+from vault.files import make_private, private_folder, sync_folder
 from vault.log.filelock import FileLock
 from vault.log.guards import loose_tables
 
@@ -101,6 +102,8 @@ class Database:
         self.path = path
         if not path.exists():
             raise NotReady(f"there is no vault at {path}", hint="make one with: vault init")
+        for beside in ("", "-wal", "-shm", "-journal"):
+            _check_regular(path.with_name(path.name + beside))
         self._lock = FileLock(path.with_name(path.name + ".lock"), BUSY_SECONDS)
         with told_plainly(path):
             self.connection = self._connect()
@@ -216,7 +219,7 @@ def create_database(path: Path) -> Database:
     draft = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:
         private_folder(path.parent)
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(make_private(draft))
     except OSError as error:
         raise CannotCreate(
             f"{path} can't be created: {error.strerror}", hint="choose a folder you can write to"
@@ -253,11 +256,7 @@ def publish(draft: Database, path: Path) -> None:
         ) from None
     finally:
         discard(draft.path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def discard(draft: Path) -> None:
@@ -266,11 +265,16 @@ def discard(draft: Path) -> None:
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-def private_folder(folder: Path) -> None:
-    """Make a folder 0700 with its parents. A folder that exists is left as it is. Raises OSError."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-        folder.chmod(0o700)
+def _check_regular(path: Path) -> None:
+    """SQLite would read what it is given. Raises StorageError for a pipe, a device or a folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise StorageError(
+            f"{path} is not a regular file", hint="move it away, or set VAULT_DATABASE to the vault's file"
+        )
 
 
 def loose_modes(path: Path) -> list[tuple[Path, int]]:

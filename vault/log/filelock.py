@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from vault.errors import StorageError, TryAgain
+from vault.files import open_private
 
 try:
     import fcntl
@@ -61,7 +62,7 @@ class FileLock:
             return
         if self._fd < 0:
             try:
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._fd = open_private(self._path)
             except OSError as error:
                 raise StorageError(
                     f"the vault can't be written: {error.strerror} ({self._path})",

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from vault.errors import Defect, StorageError
+from vault.files import make_private
 from vault.log.guards import missing_guards
 
 
@@ -57,7 +58,7 @@ def upgrade(path: Path, connection: sqlite3.Connection, folder: Path | None = No
     backup = path.with_name(f"{path.name}.schema-{schema}.backup")
     if not backup.exists():
         try:
-            os.close(os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(make_private(backup))
         except OSError as error:
             raise StorageError(
                 f"the older vault can't be backed up before its upgrade: {error.strerror} ({backup})",

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from vault.crypto.keys import KEY, KEY_ID
-from vault.errors import Conflict, InputError, IntegrityError, RollbackDetected, WrongExpectedVersion
+from vault.errors import Conflict, InputError, IntegrityError, RollbackDetected, StorageError, WrongExpectedVersion
 from vault.events.codec import Codec
 from vault.events.credentials import AnyCredential, decode_credential, encode_credential
-from vault.log.anchor import Anchor
+from vault.log.anchor import Anchor, rolled_back
+from vault.log.anchoring import compare, move
 from vault.log.database import Database
 from vault.log.records import COLUMNS, AnyRow, Cause, Draft, Head, Recorded, Row
 from vault.log.sealing import Sealing
@@ -60,6 +61,7 @@ class EventStore:
         self.anchor = anchor
         self.rollback: RollbackDetected | None = None
         self.anchor_made = False
+        self.unanchored: StorageError | None = None
         self._clock = clock
         self._inline = inline
         self._codec = codec or Codec()
@@ -83,22 +85,29 @@ class EventStore:
             return self.append_within(connection, drafts, cause, expected)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A turn at writing: a transaction, then the anchor. Raises RollbackDetected when the log is not to be written."""
-        if self.rollback:
+    def writing(self, *, accepting: bool = False) -> Iterator[sqlite3.Connection]:
+        """A turn at writing: a transaction, then the anchor. Raises RollbackDetected when the log is not to be written.
+
+        ``accepting`` is for the event with which a person accepts such a log; when it is committed the anchor follows.
+        """
+        if self.rollback and not accepting:
             raise self.rollback
         with self.database.turn():
             try:
                 with self.database.transaction() as connection:
-                    before = self._newest(connection)
+                    before = self._newest(connection, anchored=not accepting)
                     yield connection
                     after = self._head or before
+                    if accepting:
+                        self.anchor.stage(after.position, after.mac)
+                    elif after.position != before.position:
+                        self.anchor.prepare()
             except BaseException:
                 self._head = None
                 self._inline.forget()
+                self.anchor.unstage()
                 raise
-            if after.position != before.position:
-                self.anchor.write(after.position, after.mac)
+            move(self.anchor, before, after, accepting=accepting)
 
     def append_within(
         self,
@@ -183,7 +192,7 @@ class EventStore:
         ).fetchone()
         return int(row[0] or 0)
 
-    def _newest(self, connection: sqlite3.Connection) -> Head:
+    def _newest(self, connection: sqlite3.Connection, *, anchored: bool = True) -> Head:
         """The head inside a transaction. Another process's head is checked against the anchor before it is built upon."""
         row = connection.execute("SELECT position, mac FROM events ORDER BY position DESC LIMIT 1").fetchone()
         if row is None:
@@ -192,7 +201,7 @@ class EventStore:
             self._inline.forget()
             (newest,) = self.rows(connection, range(row[0], row[0] + 1))
             self._head = Head(newest.position, newest.mac, self.opened(newest).at)
-            mark = self.anchor.read()
+            mark = self.anchor.read() if anchored else None
             if mark and (
                 mark.position > newest.position or (mark.position == newest.position and mark.mac != newest.mac)
             ):
@@ -288,43 +297,12 @@ class EventStore:
             raise IntegrityError("a profile key was moved to another profile")
         return self.sealing.keys.unwrap_profile_key(found[2], stream, key_id, found[1])
 
-    # -- the anchor
-
     def check_anchor(self) -> None:
         """Compare the head with the anchor; on opening. A log that was rolled back makes this store read-only.
 
-        Sets ``rollback``; advances an anchor that lags behind a head chained to it.
+        Sets ``rollback``; advances an anchor that lags behind a head chained to it, where it can be written.
         """
-        mark = self.anchor.read()
-        with self.database.reading() as connection:
-            row = connection.execute("SELECT position, mac FROM events ORDER BY position DESC LIMIT 1").fetchone()
-            position, mac = row or (0, self.sealing.genesis)
-            if mark is None:
-                if self.anchor.damaged:
-                    self.rollback = RollbackDetected(
-                        f"the head anchor {self.anchor.path} is damaged, so a rollback can't be ruled out",
-                        hint="if you trust this log: vault verify --accept-rollback --reason TEXT",
-                    )
-                elif position:
-                    self.anchor.write(position, mac)
-                    self.anchor_made = True
-                return
-            if (position, mac) == mark:
-                return
-            if position <= mark.position or not self._chained(connection, mark.position, mark.mac):
-                self.rollback = rolled_back(mark.position, position)
-                return
-            previous = mark.mac
-            for newer in self.rows(connection, range(mark.position + 1, position + 1)):
-                if newer.prev_mac != previous:
-                    self.rollback = rolled_back(mark.position, position)
-                    return
-                previous = newer.mac
-        self.anchor.write(position, mac)
-
-    def _chained(self, connection: sqlite3.Connection, position: int, mac: bytes) -> bool:
-        row = connection.execute("SELECT mac FROM events WHERE position = ?", (position,)).fetchone()
-        return row is not None and row[0] == mac
+        compare(self)
 
 
 def missing(position: int) -> IntegrityError:
@@ -333,17 +311,4 @@ def missing(position: int) -> IntegrityError:
         f"the record at position {position} is missing",
         hint="run vault verify, and restore the file from a backup",
         position=position,
-    )
-
-
-def rolled_back(anchored: int, position: int) -> RollbackDetected:
-    """The error for a head that is not, or not chained to, what the anchor says."""
-    if position < anchored:
-        what, bad = f"the log ends at position {position}, but this machine has seen position {anchored}", position + 1
-    else:
-        what, bad = f"the log is not the one this machine saw at position {anchored}", anchored
-    return RollbackDetected(
-        f"{what}: it was rolled back or replaced",
-        hint="restore the newest file, or accept this one with: vault verify --accept-rollback --reason TEXT",
-        position=bad,
     )

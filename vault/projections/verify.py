@@ -13,11 +13,11 @@ from vault.crypto.keys import KEY_ID
 from vault.crypto.keyslots import Slot, check_parameters
 from vault.errors import IntegrityError, Locked
 from vault.events.types import VaultCreated
-from vault.log.anchor import Mark
+from vault.log.anchor import Mark, rolled_back
 from vault.log.chain_pass import ChainPass, Job
 from vault.log.guards import missing_guards
 from vault.log.records import Recorded
-from vault.log.store import EventStore, rolled_back
+from vault.log.store import EventStore
 from vault.projections.engine import Projections
 from vault.projections.replay import Differences, IndexComparison, Progress, Replay, bad_record, no_progress
 

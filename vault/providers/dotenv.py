@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from vault.files import read_regular
 from vault.pointers import ADDRESS, pointer_in
 
 LARGEST = 1024 * 1024
@@ -50,9 +51,7 @@ def variables_in(text: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        return content.decode("utf-8-sig") if len(content) <= LARGEST else ""
+        return read_regular(path, LARGEST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from vault.addresses import is_loopback_host
 from vault.errors import InputError, NotFound, StorageError
+from vault.files import open_regular, private_folder, read_regular, replace_file
 from vault.values import parse_provider
 
 SCHEMA = "vault.catalogue/1"
@@ -104,7 +105,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 def read(path: Path) -> Stored | None:
     """The fetched catalogue; None when there is none. Raises InputError when there is one and it can't be used."""
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:
             about = os.fstat(file.fileno())
             if hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
                 raise InputError("others may write to it", hint=f"look at it, then: chmod 600 {path}")
@@ -143,11 +144,11 @@ def write(path: Path, stored: Stored) -> None:
         "providers": list(stored.rows),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         before = _usable(path)
         if before is not None and json.loads(before)["providers"] != body["providers"]:
-            _replace(previous_of(path), before)
-        _replace(path, json.dumps(body, ensure_ascii=False, indent=0).encode())
+            replace_file(previous_of(path), before)
+        replace_file(path, json.dumps(body, ensure_ascii=False, indent=0).encode())
     except OSError as error:
         raise _unwritable(path, error) from None
 
@@ -158,12 +159,12 @@ def go_back(path: Path) -> Stored:
     if earlier is None:
         raise NotFound("there is no previous catalogue", hint="vault provider update fetches one")
     try:
-        brought, now = previous_of(path).read_bytes(), _usable(path)
-        _replace(path, brought)
+        brought, now = read_regular(previous_of(path), LARGEST), _usable(path)
+        replace_file(path, brought)
         if now is None:
             previous_of(path).unlink()
         else:
-            _replace(previous_of(path), now)
+            replace_file(previous_of(path), now)
     except OSError as error:
         raise _unwritable(path, error) from None
     return earlier
@@ -186,24 +187,9 @@ def drop(path: Path) -> bool:
 def _usable(path: Path) -> bytes | None:
     """The bytes of a catalogue that is in order."""
     try:
-        return path.read_bytes() if read(path) is not None else None
+        return read_regular(path, LARGEST) if read(path) is not None else None
     except InputError:
         return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    import tempfile
-
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

@@ -6,12 +6,14 @@ not stretched.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from vault.crypto.keyslots import SHORTEST_KEY
 from vault.errors import CannotCreate, InputError, Locked, StorageError, TryAgain, Unavailable
+from vault.files import make_private, read_start, sync_folder
 from vault.values import RandomBytes
 
 if TYPE_CHECKING:
@@ -29,21 +31,17 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
     read.
     """
     shown = os.fspath(path)
-    # O_NONBLOCK: a named pipe without a writer would hang here.
-    flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
     try:
-        descriptor = os.open(path, os.O_RDONLY | flags)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"the key file {shown} is not a plain file", hint="name a file that holds the key")
-            content = _all(descriptor)
-        finally:
-            os.close(descriptor)
+        content = read_start(path, LARGEST_KEY + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise Locked(
             f"the key file {shown} is not there", hint="mount or restore it, or unlock in another way"
         ) from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.EINVAL, errno.EISDIR):
+            raise InputError(
+                f"the key file {shown} is not a plain file", hint="name a file that holds the key"
+            ) from None
         raise StorageError(
             f"the key file {shown} can't be read ({_reason(error)})", hint="check its owner and mode"
         ) from None
@@ -68,7 +66,7 @@ def create_key_file(path: str | os.PathLike[str], random: RandomBytes = os.urand
     shown = os.fspath(path)
     key = random(SHORTEST_KEY).hex().encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = make_private(path, os.O_WRONLY)
     except FileExistsError:
         raise CannotCreate(f"the key file {shown} exists already", hint="name another one") from None
     except (OSError, ValueError) as error:
@@ -87,17 +85,6 @@ def create_key_file(path: str | os.PathLike[str], random: RandomBytes = os.urand
             f"the key file {shown} can't be written ({_reason(error)})", hint="make room, or name another place"
         ) from None
     return key
-
-
-def sync_folder(folder: str) -> None:
-    """Make a new or renamed entry of a folder durable, where the platform can. Raises OSError."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def run_key_command(command: str, *, ask: bool = True) -> bytes:
@@ -174,13 +161,6 @@ def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
                 break
             output += chunk
     return output
-
-
-def _all(descriptor: int) -> bytes:
-    content = b""
-    while chunk := os.read(descriptor, LARGEST_KEY + 1 - len(content)):
-        content += chunk
-    return content
 
 
 def _end(process: subprocess.Popen[bytes], group: bool) -> None:

@@ -7,20 +7,21 @@ convenience, so one that can't be understood counts as empty.
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from vault.errors import StorageError
-from vault.unlock.machine import sync_folder
+from vault.files import read_regular, replace_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LARGEST = 1024 * 1024
 
 
 def read_places(path: Path) -> dict[int, str]:
     """The remembered places by slot number; empty when the file is missing, unreadable or corrupt."""
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(read_regular(path, LARGEST))
         if not isinstance(stored, dict):
             return {}
         return {int(slot): text for slot, text in stored.items() if slot.isdecimal() and isinstance(text, str)}
@@ -42,22 +43,8 @@ def forget_place(path: Path, slot: int) -> None:
 
 def _write(path: Path, places: dict[int, str]) -> None:
     content = json.dumps({str(slot): text for slot, text in sorted(places.items())}, indent=1).encode() + b"\n"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    replace_file(path, content)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(fresh, path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
-        sync_folder(str(path.parent))
+        sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(
-            f"the places of keys can't be written to {path} ({error.strerror})",
-            hint="check the folder's owner and mode",
-        ) from None
+        raise StorageError(f"{path.parent} can't be written: {error.strerror}", hint="check its disk") from None

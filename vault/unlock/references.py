@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain, Unavailable
+from vault.files import read_start
 from vault.pointers import pointer_in
 from vault.unlock.os_keyring import keyring_password
 from vault.values import LARGEST_SECRET, parse_secret
@@ -96,11 +97,7 @@ def _text(content: bytes, what: str) -> str:
 
 def _read_file(path: str) -> bytes:
     try:
-        # Opening a pipe would wait for its writer.
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise StorageError(f"{path} is not a regular file", hint="check the path")
-        with open(path, "rb") as file:
-            return file.read(LARGEST_BYTES + 1)
+        return read_start(path, LARGEST_BYTES + 1)
     except OSError as error:
         raise StorageError(f"the file {path} can't be read: {error.strerror}", hint="check the path") from None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import NotFound, NotReady, SignInAgain, VaultError
+from vault.files import read_regular
 from vault.providers.cloud.extras import is_safe_url, shown_host
 from vault.values import Secret, format_instant, format_instant_exact
 
@@ -212,16 +213,9 @@ def read_file(path: Path) -> str | None:
     Raises OSError or ValueError when it is there and can't be read as such; what it holds is never in the message.
     """
     try:
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise ValueError("not a regular file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = read_regular(path, LARGEST_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if len(content) > LARGEST_FILE:
-        raise ValueError("larger than a mebibyte")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
