@@ -272,7 +272,8 @@ def test_a_name_from_elsewhere_can_play_no_tricks_with_the_terminal(shell: Shell
     )
     told = shell("import", "opencode")
     assert "\x1b" not in told.out + told.err
-    assert "2 skipped" in told.err
+    assert "took 1, 0 already here, 1 skipped" in told.err
+    assert "%1b%5b31mred%07:default" in told.out
 
 
 def test_the_store_may_be_unreadable(real: Real, opencode: Path) -> None:

@@ -78,7 +78,10 @@ def test_written_over_itself_it_is_the_same_files(tmp_path: Path) -> None:
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).map(lambda t: f"fake-{t}")
 
 
-@given(st.dictionaries(st.sampled_from(["default", "work", "a-b", "x.1"]), st.tuples(VALUES, VALUES), min_size=1))
+PROFILES = st.sampled_from(["default", "work", "a-b", "x.1", "my team", "50%", "Ü", "it's"])
+
+
+@given(st.dictionaries(PROFILES, st.tuples(VALUES, VALUES), min_size=1))
 def test_written_anew_it_is_read_again(pairs: dict[str, tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "new"
@@ -86,7 +89,7 @@ def test_written_anew_it_is_read_again(pairs: dict[str, tuple[str, str]]) -> Non
         ones = [
             aws.Outgoing(
                 MAIN_AGENT,
-                aws.profile_id(aws.ProviderId("amazon-bedrock"), profile),
+                aws.foreign_profile(aws.ProviderId("amazon-bedrock"), profile),
                 Cloud(
                     mode="env",
                     facts={"region": "eu-west-1"},
@@ -97,7 +100,7 @@ def test_written_anew_it_is_read_again(pairs: dict[str, tuple[str, str]]) -> Non
         ]
         put(aws.write(ones, {}, target(folder)))
         assert {p: tuple(v.values()) for p, v in secrets(folder).items()} == {
-            f"amazon-bedrock:{p}": pair for p, pair in pairs.items()
+            aws.foreign_profile(aws.ProviderId("amazon-bedrock"), p): pair for p, pair in pairs.items()
         }
 
 

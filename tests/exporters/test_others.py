@@ -188,7 +188,7 @@ def test_litellm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert profiles(findings) | {"anthropic:default": ""} == {
         "anthropic:default": "",
         "openai:default": "fake-key-1",
-        "openai:gpt-two": "fake-key-2",
+        "openai:gpt%20two": "fake-key-2",
         "github-copilot:litellm": "fake-github-token",
         "openai:litellm": "fake-access",
     }

@@ -192,7 +192,6 @@ def test_what_is_not_taken_is_named(tmp_path: Path) -> None:
         "openai:sidecar": {"type": "oauth", "provider": "openai-codex", "oauthRef": ref},
         "openai:ref": LOGIN | {"access": REF, "refresh": REF},
         "openai:redacted": LOGIN | {"access": "__OPENCLAW_REDACTED__"},
-        "bad provider:a": {"type": "api_key", "provider": "bad provider", "key": secret},
     }
     findings = read(tmp_path, entries)
     assert not findings.found
@@ -228,7 +227,7 @@ def test_old_provider_names_become_todays(tmp_path: Path) -> None:
     assert found["openai:default"].credential == ApiKey(key="fake-key-openai-1")
     assert found["openai:chatgpt-default"].credential.second_secret() == "fake-refresh-2"
     assert "openai-codex:default" in found["openai:chatgpt-default"].why
-    assert {"openai:me@example.com", "anthropic:claude-cli", "groq:work", "xai:team-a-b"} < set(found)
+    assert {"openai:me@example.com", "anthropic:claude-cli", "groq:work", "xai:team%3Aa%20b"} < set(found)
     assert orders(findings) == {
         ("main", "openai"): ("openai:chatgpt-default", "openai:me@example.com"),
         ("main", "anthropic"): ("anthropic:claude-cli",),

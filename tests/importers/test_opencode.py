@@ -81,7 +81,7 @@ def test_every_type_is_taken(auth: Path, tmp_path: Path) -> None:
     assert found["corp.example:default"].credential == WellKnown(
         url="https://corp.example", env="CORP_TOKEN", token="fake-token-corp-1"
     )
-    assert found["corp.example:8443-team"].credential == WellKnown(
+    assert found["corp.example%3a8443:team"].credential == WellKnown(
         url="https://corp.example:8443/team", env="CORP_TOKEN", token="fake-token-corp-2"
     )
 
@@ -116,7 +116,6 @@ def test_what_is_not_taken_is_named(tmp_path: Path) -> None:
         "our-own": {"type": "api", "key": "vault:our-own"},
         "half": {"type": "oauth", "access": "fake-secret-canary", "refresh": "fake-secret-canary-2", "expires": 1.5},
         "no-access": {"type": "oauth", "access": "", "refresh": "fake-secret-canary", "expires": 0},
-        "Not An Id": {"type": "api", "key": "fake-secret-canary"},
         "not-a-url": {"type": "wellknown", "key": "A", "token": "fake-secret-canary"},
         "https://user:fake-secret-canary@corp.example/": {
             "type": "wellknown",
@@ -229,7 +228,7 @@ def test_the_next_versions_table_comes_after_the_file(auth: Path, tmp_path: Path
         findings = opencode.read(auth.parent, {}, tmp_path)
         assert snapshot(tmp_path) == before
     found = by_profile(findings)
-    assert found["groq:my-lab"].credential == ApiKey(key="fake-key-groq-1", metadata={"team": "a"})
+    assert found["groq:my%20lab"].credential == ApiKey(key="fake-key-groq-1", metadata={"team": "a"})
     assert found["openai:default-v2"].credential.secret() == "fake-access-2"
     assert found["openai:default-v2"].credential.extra == {"methodID": "browser"}
     assert found["openai:default-v2"].path == str(path)

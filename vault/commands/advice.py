@@ -9,17 +9,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from vault.commands.status import OK, STALE, UNCERTAIN, UNPROVEN, ProviderStatus, status
 from vault.context import Context
 from vault.errors import InputError, NotReady, VaultError
 from vault.events.credentials import AnyCredential, OAuth, WellKnown
+from vault.interop.servers import server_of
 from vault.providers.clients import CUSTOM
 from vault.providers.cloud import family_of_id
 from vault.providers.judging import CLAUDE_CODE_ONLY, REFUSED
 from vault.providers.methods import DISCOVERY, URL, Method, methods
-from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, parse_provider
+from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId
 
 # Which kinds of method bring a kind of credential.
 _BRINGS = {
@@ -46,14 +46,11 @@ class Advice:
 
 
 def provider_of_url(url: str) -> ProviderId:
-    """The provider id under which a server's own sign-in is kept: its host name. Raises InputError."""
+    """The provider id under which a server's own sign-in is kept: its host, and its port. Raises InputError."""
     try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    if not host:
-        raise InputError("that is not a URL", hint="write it as https://host")
-    return parse_provider(host)
+        return server_of(url).provider
+    except InputError:
+        raise InputError("that is not a URL", hint="write it as https://host") from None
 
 
 def login_line(what: str, agent: str = MAIN_AGENT, method: str = "", extra: Sequence[str] = ()) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.commands.former import under_known_names
 from vault.commands.importing import TAKEN, take_over
 from vault.context import Context
 from vault.errors import IntegrityError, VaultError
@@ -76,7 +77,7 @@ def _read(context: Context, name: str, path: str) -> Findings | VaultError:
     if reader is None:
         return VaultError(f"{name} can't be read")
     try:
-        return reader(Path(path) if path else None, context.environ, Path.home())
+        return under_known_names(context, reader(Path(path) if path else None, context.environ, Path.home()))
     except IntegrityError:
         raise
     except VaultError as error:

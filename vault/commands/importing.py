@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vault.commands.former import under_known_names
 from vault.commands.login import facts_of, health_drafts
 from vault.context import Context
 from vault.events.credentials import Cloud
@@ -57,6 +58,7 @@ def take_over(
 
     ``again`` takes over also what was taken before and has been logged out or replaced since: a person asked for it by name.
     """
+    findings = under_known_names(context, findings)
     lines: list[Line] = []
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:

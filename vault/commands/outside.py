@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.commands.external import external
+from vault.commands.former import under_known_names
 from vault.commands.importing import TAKEN, take_over
 from vault.context import Context
 from vault.errors import NotFound, VaultError
@@ -49,6 +50,7 @@ def look(context: Context, profile: ProfileState) -> Looked:
         return Looked(name, GONE, error.message, f"sign in with {there.title} again")
     except VaultError as error:
         return Looked(name, UNREAD, error.message, error.hint or f"sign in with {there.title} again")
+    found = under_known_names(context, found) if found is not None else None
     wanted = [f for f in found.found if (f.agent, f.profile) == (profile.agent, profile.profile)] if found else []
     if found is None or not wanted:
         return Looked(name, GONE, f"{path or there.title} no longer holds it", f"sign in with {there.title} again")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vault.commands.connecting import change, target_of
+from vault.commands.former import under_known_names
 from vault.context import Context
 from vault.errors import NotFound
 from vault.events.credentials import Cloud
@@ -30,6 +31,7 @@ def scrub(
             f"{tool.title} can't refer to the vault in place of a secret",
             hint=tool.line or "log out there once the vault has it",
         )
+    findings = under_known_names(context, findings)
     held = [found for found in findings.found if _held(context, found)]
     target = target_of(context, path)
     with tool.lock(target):

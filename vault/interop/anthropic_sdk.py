@@ -27,11 +27,11 @@ from vault.errors import InputError, NotFound, StorageError
 from vault.events.credentials import OAuth
 from vault.interop import anthropic_sdk_writing as writing
 from vault.interop.anthropic_sdk_writing import KEPT, NAME, folder_of, is_ours, valid_name
-from vault.interop.entries import texts_of, usable_secret
+from vault.interop.entries import former_profile, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, names_in, read_json, read_text, shown_name
 from vault.interop.tools import Tool
-from vault.values import MAIN_AGENT, SECOND, ProviderId, profile_id
+from vault.values import MAIN_AGENT, SECOND, ProviderId, foreign_profile
 
 _TITLE = "Anthropic SDK"
 _ANTHROPIC = ProviderId("anthropic")
@@ -134,13 +134,14 @@ def _profile(folder: Path, name: str, active: bool) -> Found | Skipped:
     _check_private(path)
     return Found(
         MAIN_AGENT,
-        profile_id(_ANTHROPIC, "ant-" + _NAME_PART.sub("-", name)),
+        foreign_profile(_ANTHROPIC, "ant-" + name),
         _credential(name, config, how, _object(path), path),
         str(config_path if moved else path),
         label=f"{shown_name(name)} (in use)" if active else shown_name(name),
         account=shown_name(config["organization_id"]) if texts_of(config, "organization_id") else "",
         ownership="external",
         why=_SDK_REFRESHES if how.get("client_id") else _WRITER_REFRESHES,
+        former=former_profile(_ANTHROPIC, "ant-" + _NAME_PART.sub("-", name)),
     )
 
 

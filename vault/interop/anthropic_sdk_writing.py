@@ -20,7 +20,7 @@ from vault.interop.findings import Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, names_in
 from vault.interop.styled import mode_of, styled
-from vault.values import SECOND, ProfileId, ProviderId, name_of
+from vault.values import SECOND, ProfileId, ProviderId
 
 NAME = "anthropic-sdk"
 KEPT = "anthropic_sdk"
@@ -146,7 +146,7 @@ def _kept(one: Outgoing) -> dict[str, Any]:
 
 
 def _name(one: Outgoing) -> str:
-    return str(_kept(one).get("profile") or name_of(one.profile))
+    return str(_kept(one).get("profile") or one.name_there)
 
 
 def _files(folder: Path, name: str, kept: Mapping[str, Any]) -> _Files:

@@ -18,13 +18,14 @@ from configupdater import ConfigUpdater
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import Cloud
-from vault.interop.documents import ini_in
-from vault.interop.entries import usable_secret
+from vault.interop.documents import ini_in, section_of
+from vault.interop.entries import original_label, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
-from vault.values import MAIN_AGENT, ProviderId, Secret, parse_name, profile_id
+from vault.spelling import name_original
+from vault.values import MAIN_AGENT, ProviderId, Secret, foreign_profile
 
 NAME, _TITLE = "aws", "AWS"
 _PROVIDER = ProviderId("amazon-bedrock")
@@ -70,7 +71,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         _take(findings, config, name, values, regions)
     keys = ini_in(credentials)
     for section in keys.sections():
-        findings.found = [f for f in findings.found if f.profile.partition(":")[2] != section]
+        findings.found = [f for f in findings.found if f.profile != foreign_profile(_PROVIDER, section)]
         _take(findings, credentials, section, _values(keys, section), regions)
     return findings
 
@@ -86,7 +87,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             why = "it is no AWS access key; vault connect aws has the vault asked instead"
             plan.left_out.append(Skipped(one.profile, str(credentials), why))
             continue
-        section = one.profile.partition(":")[2]
+        section = section_of(one.profile, one.label)
         for option, variable in _FIELDS.items():
             _set(keys, section, option, secrets.get(variable))
         region = one.credential.facts.get("region") if isinstance(one.credential, Cloud) else None
@@ -107,7 +108,7 @@ def connect(link: Link, target: Target) -> Plan:
     settings = ini_in(config)
     wanted = [w for w in link.what if w.partition(":")[0] == _PROVIDER] or [str(_PROVIDER)]
     for what in wanted:
-        name = what.partition(":")[2] or "vault"
+        name = name_original(what.partition(":")[2]) or "vault"
         command = shlex.join(link.asks("aws", what, tool=NAME))
         _set(settings, _section_of(name), "credential_process", command)
         plan.notes.append(f"use it with: AWS_PROFILE={name}")
@@ -136,7 +137,7 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
     credentials, config = _files(target.path, target.environ, target.home)
     keys, settings = ini_in(credentials), ini_in(config)
     for one in found:
-        name = one.profile.partition(":")[2]
+        name = section_of(one.profile, one.label)
         for document, section in ((keys, name), (settings, _section_of(name))):
             for option in _FIELDS:
                 if document.has_section(section) and document.has_option(section, option):
@@ -174,7 +175,7 @@ def _take(findings: Findings, path: Path, name: str, values: Mapping[str, str], 
         }
         if "AWS_ACCESS_KEY_ID" not in secrets or "AWS_SECRET_ACCESS_KEY" not in secrets:
             raise InputError("it has half of a key pair")
-        profile = profile_id(_PROVIDER, parse_name(name))
+        profile = foreign_profile(_PROVIDER, name)
     except InputError as error:
         findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
         return
@@ -185,7 +186,7 @@ def _take(findings: Findings, path: Path, name: str, values: Mapping[str, str], 
         if "AWS_SESSION_TOKEN" not in secrets
         else "a session's keys end by themselves"
     )
-    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), why=why))
+    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), original_label(profile, name), why=why))
 
 
 def _profile_of(section: str) -> str | None:
@@ -193,11 +194,15 @@ def _profile_of(section: str) -> str | None:
     if section == "default":
         return section
     kind, _, name = section.partition(" ")
-    return name.strip().strip('"') or None if kind == "profile" else None
+    try:
+        words = shlex.split(name)
+    except ValueError:
+        words = []
+    return (words[0] if len(words) == 1 else name.strip().strip('"')) or None if kind == "profile" else None
 
 
 def _section_of(name: str) -> str:
-    return name if name == "default" else f"profile {name}"
+    return name if name == "default" else f"profile {shlex.quote(name) if name.split() != [name] else name}"
 
 
 def _values(document: ConfigUpdater, section: str) -> dict[str, str]:

@@ -20,13 +20,14 @@ from msgspec import structs
 from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
 from vault.interop.documents import toml_bytes, toml_in
-from vault.interop.entries import key_or_reference, ownership_of
+from vault.interop.entries import key_or_reference, original_label, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.providers import aliases, catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, parse_provider, profile_id, provider_of
+from vault.spelling import provider_original
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, foreign_provider, profile_id, provider_of
 
 NAME, _TITLE = "bmo", "BMO"
 _FACTS = ("base_url", "type")
@@ -64,7 +65,17 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                 findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
                 continue
             ownership, why = ownership_of(provider, credential, _TITLE)
-            findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+            findings.found.append(
+                Found(
+                    MAIN_AGENT,
+                    profile,
+                    credential,
+                    str(path),
+                    original_label(profile, name),
+                    ownership=ownership,
+                    why=why,
+                )
+            )
     return findings
 
 
@@ -158,12 +169,12 @@ def _provider_called(name: str) -> ProviderId:
     try:
         return catalogue.resolve(name)
     except VaultError:
-        return parse_provider(name)
+        return foreign_provider(name)
 
 
 def _known(provider: str) -> str:
     """The first id that BMO has for a provider; the provider's own when it has none."""
-    return aliases.known_as("bmo", provider) or provider
+    return aliases.known_as("bmo", provider) or provider_original(provider)
 
 
 def _kept(credential: AnyCredential) -> str:

@@ -15,13 +15,21 @@ from typing import Any
 from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Token
 from vault.interop.documents import json_bytes, object_in
-from vault.interop.entries import instant_of, ownership_of, texts_of, usable_secret
+from vault.interop.entries import instant_of, original_label, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.providers import aliases, catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, format_instant, parse_provider, profile_id, provider_of
+from vault.values import (
+    DEFAULT_NAME,
+    MAIN_AGENT,
+    ProviderId,
+    foreign_provider,
+    format_instant,
+    profile_id,
+    provider_of,
+)
 
 NAME, _TITLE = "cline", "Cline"
 _IDS = {
@@ -90,7 +98,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     document = object_in(path) or {"version": 1, "providers": {}}
     providers = document.setdefault("providers", {})
     for one in outgoing:
-        name = _NAMES.get(one.provider, one.provider)
+        name = _NAMES.get(one.provider) or one.provider_there
         entry = providers.get(name) if isinstance(providers.get(name), dict) else {}
         settings = dict(entry.get("settings") or {}) | {"provider": name}
         try:
@@ -134,7 +142,7 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
         return
     held: list[tuple[str, AnyCredential]] = []
     try:
-        provider = parse_provider(_IDS.get(name) or aliases.canonical(name) or name)
+        provider = foreign_provider(_IDS.get(name) or aliases.canonical(name) or name)
         if settings.get("apiKey"):
             held.append((DEFAULT_NAME, ApiKey(key=usable_secret(settings["apiKey"], "key"))))
         auth, aws = settings.get("auth"), settings.get("aws")
@@ -149,7 +157,11 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
     for named, credential in held:
         profile = profile_id(provider, named)
         ownership, why = ownership_of(ProviderId(provider), credential, _TITLE)
-        findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+        findings.found.append(
+            Found(
+                MAIN_AGENT, profile, credential, str(path), original_label(profile, name), ownership=ownership, why=why
+            )
+        )
 
 
 def _login(auth: Mapping[str, Any]) -> AnyCredential:

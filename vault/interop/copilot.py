@@ -36,7 +36,8 @@ from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, 
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.styled import mode_of, styled
 from vault.interop.tools import Orders, Tool
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, Secret, parse_name, profile_id
+from vault.spelling import spell_name
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, Secret, profile_id
 
 NAME, _TITLE = "copilot", "GitHub Copilot"
 KEPT = "copilot"
@@ -182,7 +183,7 @@ def _take(findings: Findings, path: Path, entry: _Entry) -> None:
             raise InputError(f"it is the same as {same.profile}")
         origin = {"file": path.name, "key": entry.key, "entry": dict(entry.kept)}
         credential = OAuth(access=token, refresh=token, expires_at=0, metadata=facts, extra={KEPT: origin})
-        name = parse_name("@".join(p for p in (entry.user or DEFAULT_NAME, facts.get("host")) if p))
+        name = spell_name("@".join(p for p in (entry.user or DEFAULT_NAME, facts.get("host")) if p))
         taken = {f.profile for f in findings.found}
         names = [name, f"{name}-cli" if path.name == _CONFIG else f"{name}-{path.stem}"]
         names += [f"{names[1]}-{number}" for number in range(2, len(taken) + 3)]

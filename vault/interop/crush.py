@@ -35,6 +35,7 @@ from vault.interop.crush_entries import (
     provider_called,
 )
 from vault.interop.documents import object_in
+from vault.interop.entries import original_label
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
@@ -42,6 +43,7 @@ from vault.interop.styled import mode_of, styled
 from vault.interop.tools import Orders, Tool
 from vault.log.filelock import FileLock
 from vault.providers import aliases, catalogue
+from vault.spelling import provider_original
 from vault.values import MAIN_AGENT, Secret, profile_id, provider_of
 
 NAME, _TITLE = "crush", "Crush"
@@ -207,7 +209,11 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
         if first is not None:
             findings.skipped.append(Skipped(shown_name(name), str(path), f"the one in {first.path} comes before it"))
             continue
-        findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+        findings.found.append(
+            Found(
+                MAIN_AGENT, profile, credential, str(path), original_label(profile, name), ownership=ownership, why=why
+            )
+        )
 
 
 def _login(one: Outgoing, name: str, entry: Mapping[str, Any], now: int) -> dict[str, Any]:
@@ -243,12 +249,14 @@ def _id_of(one: Outgoing) -> str:
     kept = one.credential.extra.get(KEPT)
     name = kept.get("id") if isinstance(kept, dict) else None
     return (
-        name if isinstance(name, str) and isinstance(one.credential, ApiKey | Token | OAuth) else _known(one.provider)
+        name
+        if isinstance(name, str) and isinstance(one.credential, ApiKey | Token | OAuth)
+        else aliases.known_as("catwalk", one.provider) or one.provider_there
     )
 
 
 def _known(provider: str) -> str:
-    return aliases.known_as("catwalk", provider) or provider
+    return aliases.known_as("catwalk", provider) or provider_original(provider)
 
 
 def _command(link: Link, what: str) -> str:

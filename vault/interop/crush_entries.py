@@ -17,7 +17,7 @@ from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, To
 from vault.interop.entries import ownership_of, usable_secret
 from vault.pointers import is_one_command, pointer_in
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, SECOND, ProviderId, parse_provider
+from vault.values import DEFAULT_NAME, SECOND, ProviderId, foreign_provider
 
 TITLE = "Crush"
 KEPT = "crush"
@@ -33,7 +33,7 @@ def provider_called(name: str) -> ProviderId:
     try:
         return catalogue.resolve(name)
     except VaultError:
-        return parse_provider(name)
+        return foreign_provider(name)
 
 
 def profile_name(credential: AnyCredential) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vault.errors import InputError
+from vault.interop.plans import name_there
 from vault.interop.sources import kind_of, read_json, read_text
+from vault.values import ProfileId, name_of
 
 if TYPE_CHECKING:
     from configupdater import ConfigUpdater
@@ -98,3 +100,9 @@ def _yaml() -> Any:
     yaml.preserve_quotes = True
     yaml.width = 10_000
     return yaml
+
+
+def section_of(profile: ProfileId, label: str) -> str:
+    """The section of an INI file that a profile has: its name there; as it is here where a section can't be called that."""
+    there = name_there(profile, label)
+    return there if there.isprintable() and "]" not in there and there.strip() == there else name_of(profile)

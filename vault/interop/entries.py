@@ -19,7 +19,8 @@ from vault.errors import InputError
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference
 from vault.interop.sources import shown_name
 from vault.pointers import pointer_in
-from vault.values import ProviderId, parse_secret
+from vault.spelling import is_shortened
+from vault.values import ProfileId, ProviderId, parse_provider, parse_secret, profile_id
 
 MILLISECOND = 1_000
 LATEST_MS = 253_402_300_799_000
@@ -90,6 +91,20 @@ def metadata_of(entry: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any
     texts = {name: value for name, value in metadata.items() if isinstance(value, str)}
     others = {name: value for name, value in metadata.items() if not isinstance(value, str)}
     return texts, {"metadata": others} if others else {}
+
+
+def former_profile(provider: str, name: str) -> ProfileId | None:
+    """What earlier versions called a profile, if it could be a profile at all."""
+    try:
+        return profile_id(parse_provider(provider), name)
+    except InputError:
+        return None
+
+
+def original_label(profile: ProfileId, original: str) -> str:
+    """The label of a profile whose id has room for the beginning of another tool's name only: that name; else nothing."""
+    provider, _, name = profile.partition(":")
+    return original if is_shortened(provider) or is_shortened(name) else ""
 
 
 def type_of(entry: Mapping[str, Any]) -> str:

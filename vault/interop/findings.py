@@ -11,7 +11,10 @@ from vault.values import AgentId, ProfileId, ProviderId
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A credential that can be taken over. ``ownership`` is vault, external or copy; ``why`` says why that one."""
+    """A credential that can be taken over. ``ownership`` is vault, external or copy; ``why`` says why that one.
+
+    ``former`` is what earlier versions called the profile, where that is something else.
+    """
 
     agent: AgentId
     profile: ProfileId
@@ -23,6 +26,7 @@ class Found:
     why: str = ""
     last_used: int | None = None
     health: Health | None = None
+    former: ProfileId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,19 @@ from typing import Any
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, Token
 from vault.interop.documents import yaml_bytes, yaml_in
-from vault.interop.entries import usable_secret
+from vault.interop.entries import former_profile, usable_secret
 from vault.interop.findings import Findings, Found, FoundOrder, Skipped
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
+from vault.interop.servers import earlier_provider, server_of
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
-from vault.values import DEFAULT_NAME, MAIN_AGENT, Secret, parse_name, parse_provider, profile_id
+from vault.values import (
+    DEFAULT_NAME,
+    MAIN_AGENT,
+    Secret,
+    foreign_profile,
+    provider_of,
+)
 
 NAME, _TITLE = "gh", "GitHub CLI"
 PUBLIC = "github.com"
@@ -61,11 +68,11 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
         if not isinstance(one.credential, ApiKey | Token) or not secret:
             plan.left_out.append(Skipped(one.profile, str(path), f"a {one.credential.kind} is no token gh can keep"))
             continue
-        host = one.credential.metadata.get("host", one.provider)
+        host = one.credential.metadata.get("host", one.provider_there)
         if "." not in host:
             plan.left_out.append(Skipped(one.profile, str(path), f"{host} is no host with a GitHub on it"))
             continue
-        user = one.credential.metadata.get("username") or one.profile.partition(":")[2]
+        user = one.credential.metadata.get("username") or one.name_there
         settings = document.setdefault(host, {})
         settings.setdefault("git_protocol", "https")
         account = settings.setdefault("users", {}).setdefault(user, {})
@@ -118,14 +125,23 @@ def _take_host(findings: Findings, path: Path, host: str, settings: Mapping[str,
             findings.skipped.append(Skipped(label, str(path), why))
             continue
         try:
-            facts = {"host": host} | ({"username": user} if user != DEFAULT_NAME else {})
+            facts = {"host": host} | ({"username": str(user)} if user != DEFAULT_NAME else {})
             credential = Token(token=usable_secret(token, "token"), metadata=facts)
-            profile = profile_id(parse_provider(host.replace(":", "-")), parse_name(str(user)))
+            provider = server_of(host).provider
+            profile = foreign_profile(provider, str(user))
         except InputError as error:
             findings.skipped.append(Skipped(label, str(path), error.message))
             continue
         found = Found(
-            MAIN_AGENT, profile, credential, str(path), label=str(user), account=str(user), ownership="copy", why=_WHY
+            MAIN_AGENT,
+            profile,
+            credential,
+            str(path),
+            label=str(user),
+            account=str(user),
+            ownership="copy",
+            why=_WHY,
+            former=former_profile(earlier_provider(host), str(user)),
         )
         if user == active:
             taken.insert(0, found)
@@ -133,7 +149,7 @@ def _take_host(findings: Findings, path: Path, host: str, settings: Mapping[str,
             taken.append(found)
     findings.found += taken
     if len(taken) > 1:
-        provider = parse_provider(host.replace(":", "-"))
+        provider = provider_of(taken[0].profile)
         findings.orders.append(FoundOrder(MAIN_AGENT, provider, tuple(f.profile for f in taken), str(path)))
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, OAuth, Token
-from vault.interop.documents import ini_in
-from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.documents import ini_in, section_of
+from vault.interop.entries import original_label, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, FoundOrder, Skipped
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.log.filelock import FileLock
-from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, ProviderId, Secret, parse_name, profile_id
+from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, ProviderId, Secret, foreign_profile, profile_id
 
 NAME, _TITLE = "huggingface", "Hugging Face"
 _PROVIDER = ProviderId("huggingface")
@@ -70,7 +70,7 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
             why = "it is no token of Hugging Face" if one.provider != _PROVIDER else "its login is renewed here"
             plan.left_out.append(Skipped(one.profile, str(stored), f"{why}: vault exec --tool huggingface -- PROGRAM"))
             continue
-        section = one.profile.partition(":")[2]
+        section = section_of(one.profile, one.label)
         if not document.has_section(section):
             document.add_section(section)
         document.set(section, "hf_token", secret)
@@ -113,7 +113,7 @@ def _take(findings: Findings, stored: Path, section: str) -> None:
     entry = {name: option.value for name, option in ini_in(stored)[section].items()}
     try:
         access = usable_secret(entry.get("hf_token"), "token")
-        name = parse_name(section)
+        profile = foreign_profile(_PROVIDER, section)
         refresh, expires = entry.get("refresh_token"), entry.get("expires_at")
         known = {"hf_token", "refresh_token", "expires_at"}
         extra = {k: v for k, v in entry.items() if k not in known}
@@ -129,8 +129,8 @@ def _take(findings: Findings, stored: Path, section: str) -> None:
         findings.skipped.append(Skipped(shown_name(section), str(stored), error.message))
         return
     ownership, why = ownership_of(_PROVIDER, credential, _TITLE)
-    profile = profile_id(_PROVIDER, name)
-    findings.found.append(Found(MAIN_AGENT, profile, credential, str(stored), ownership=ownership, why=why))
+    label = original_label(profile, section)
+    findings.found.append(Found(MAIN_AGENT, profile, credential, str(stored), label, ownership=ownership, why=why))
 
 
 def _files(source: Path | None, environ: Mapping[str, str], home: Path) -> tuple[Path, Path]:

@@ -9,7 +9,6 @@ serve it with ``vault exec``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,21 @@ from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, OAuth
 from vault.interop.documents import object_in, yaml_in
 from vault.interop.dotenv import inject
-from vault.interop.entries import key_or_reference, ownership_of, texts_of, usable_secret
+from vault.interop.entries import former_profile, key_or_reference, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Tool
-from vault.providers import aliases
-from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, ProfileId, ProviderId, parse_provider, profile_id
+from vault.providers import aliases, catalogue
+from vault.values import (
+    DEFAULT_NAME,
+    MAIN_AGENT,
+    SECOND,
+    ProfileId,
+    ProviderId,
+    foreign_profile,
+    foreign_provider,
+    profile_id,
+)
 
 NAME, _TITLE = "litellm", "LiteLLM"
 _IDS = {
@@ -84,20 +92,24 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
             kind = str(parameters.get("model") or "").partition("/")
             prefix = kind[0] if kind[1] else "openai"
             spelt = prefix.replace("_", "-")
-            provider = parse_provider(_IDS.get(prefix) or aliases.canonical(spelt) or spelt)
+            known = _IDS.get(prefix) or aliases.canonical(spelt) or (spelt if catalogue.provider(spelt) else "")
+            provider = foreign_provider(known or prefix)
             credential = key_or_reference(parameters["api_key"], "api_key")
             same = [f for f in findings.found if f.credential == credential and f.profile.startswith(f"{provider}:")]
             if same:
                 continue
-            profile = profile_id(provider, DEFAULT_NAME)
+            profile, former = profile_id(provider, DEFAULT_NAME), former_profile(spelt, DEFAULT_NAME)
             if any(f.profile == profile for f in findings.found):
-                profile = profile_id(provider, re.sub(r"\s+", "-", name).lstrip("-:") or "other")
+                profile = foreign_profile(provider, name or "other")
+                former = former_profile(
+                    spelt if provider == prefix else provider, "-".join(name.split()).lstrip("-:") or "other"
+                )
             if any(f.profile == profile for f in findings.found):
                 raise InputError(f"another model has taken the name {profile}")
         except VaultError as error:
             findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
             continue
-        _found(findings, profile, credential, path)
+        _found(findings, profile, credential, path, former)
 
 
 def _login(document: Mapping[str, Any]) -> OAuth:
@@ -114,9 +126,13 @@ def _login(document: Mapping[str, Any]) -> OAuth:
     )
 
 
-def _found(findings: Findings, profile: ProfileId, credential: AnyCredential, path: Path) -> None:
+def _found(
+    findings: Findings, profile: ProfileId, credential: AnyCredential, path: Path, former: ProfileId | None = None
+) -> None:
     ownership, why = ownership_of(ProviderId(profile.partition(":")[0]), credential, _TITLE)
-    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+    findings.found.append(
+        Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why, former=former)
+    )
 
 
 TOOL = Tool(

@@ -16,13 +16,21 @@ from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop import dotenv
 from vault.interop.documents import json_bytes, object_in
-from vault.interop.entries import ownership_of, usable_secret
+from vault.interop.entries import original_label, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, profile_id, provider_of
+from vault.values import (
+    DEFAULT_NAME,
+    MAIN_AGENT,
+    ProfileId,
+    ProviderId,
+    foreign_profile,
+    profile_id,
+    provider_of,
+)
 
 NAME, _TITLE = "llm", "llm"
 _OWN = ProviderId("llm")
@@ -56,7 +64,11 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
             findings.skipped.append(Skipped(shown_name(alias), str(path), why))
             continue
         ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
-        findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+        findings.found.append(
+            Found(
+                MAIN_AGENT, profile, credential, str(path), original_label(profile, alias), ownership=ownership, why=why
+            )
+        )
     return findings
 
 
@@ -70,7 +82,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             why = f"{_TITLE} keeps a key as it is, and this one is renewed; its plug-in asks the vault instead"
             plan.left_out.append(Skipped(one.profile, str(path), why))
             continue
-        alias = _alias(document, one.profile)
+        alias = _alias(document, one)
         document[alias] = one.credential.secret()
         plan.written.append(Written(one.agent, one.profile, alias, str(path)))
     plan.writes.append(Write(path, json_bytes(document, newline=False)))
@@ -87,16 +99,17 @@ def profile_of(alias: str) -> ProfileId:
     name = ALIASES.get(alias, alias)
     if catalogue.provider(name) is not None:
         return profile_id(ProviderId(name), DEFAULT_NAME)
-    return profile_id(_OWN, alias)
+    return foreign_profile(_OWN, alias)
 
 
-def _alias(document: Mapping[str, object], profile: ProfileId) -> str:
+def _alias(document: Mapping[str, object], one: Outgoing) -> str:
     """The alias a profile is kept under: the one that is there, else the one ``llm``'s plug-ins ask for."""
-    there = [a for a in document if not a.startswith("//") and _is(a, profile)]
+    there = [a for a in document if not a.startswith("//") and _is(a, one.profile)]
     if there:
         return there[0]
-    provider = provider_of(profile)
-    return profile.partition(":")[2] if provider == _OWN else _ALIAS_OF.get(provider, provider)
+    if one.provider == _OWN:
+        return one.name_there
+    return _ALIAS_OF.get(one.provider) or one.provider_there
 
 
 def _is(alias: str, profile: ProfileId) -> bool:

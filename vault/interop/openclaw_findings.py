@@ -22,6 +22,7 @@ from vault.interop.openclaw_profiles import (
     account_of,
     canonical_provider,
     credential_of,
+    former_name,
     health_of,
     is_old_name,
     next_free,
@@ -139,6 +140,7 @@ def _found(
         ownership=ownership,
         why=why,
         last_used=instant_of(stats.get("lastUsed")),
+        former=former_name(name, profile),
         health=health_of(stats, last_good=name in agent.last_good.values()),
     )
 

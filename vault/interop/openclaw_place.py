@@ -27,6 +27,7 @@ from vault.interop.openclaw_store import (
 )
 from vault.interop.plans import Run, Target
 from vault.interop.sources import is_sqlite, kind_of, parse_json, read_text
+from vault.spelling import name_original, provider_original
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, name_of, provider_of
 
 PROGRAM = "openclaw"
@@ -69,7 +70,7 @@ class Place:
         for name in (*self.section("models", "providers"), *stored):
             if isinstance(name, str) and means(name, provider) and name.strip().lower() not in OLD_NAMES:
                 return name.strip()
-        return _NAMES_THERE.get(provider, provider)
+        return _NAMES_THERE.get(provider) or provider_original(provider)
 
     def profile(self, agent: AgentId, profile: ProfileId) -> str:
         """The id a profile has there, or would have."""
@@ -77,7 +78,7 @@ class Place:
         for name, here in known.items():
             if here == profile:
                 return name
-        made = f"{self.provider(provider_of(profile))}:{name_of(profile)}"
+        made = f"{self.provider(provider_of(profile))}:{name_original(name_of(profile))}"
         return made if made not in known else f"{made}-2"
 
     def stored_order(self, agent: AgentId, provider: ProviderId) -> list[str] | None:

@@ -16,10 +16,18 @@ from typing import Any
 from vault.errors import InputError
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
 from vault.events.types import Health
-from vault.interop.entries import FENCE, instant_of, metadata_of, texts_of, type_of, usable_secret
+from vault.interop.entries import FENCE, former_profile, instant_of, metadata_of, texts_of, type_of, usable_secret
 from vault.model.health import FAILURES
 from vault.providers.aliases import canonical
-from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_provider, profile_id
+from vault.spelling import spell_name
+from vault.values import (
+    DEFAULT_NAME,
+    ProfileId,
+    ProviderId,
+    foreign_profile,
+    foreign_provider,
+    provider_of,
+)
 
 OLD_NAMES = {"openai-codex": "openai", "codex": "openai", "codex-cli": "openai", "claude-cli": "anthropic"}
 _CODEX = "openai-codex"
@@ -58,15 +66,23 @@ def provider_of_entry(entry: Mapping[str, Any]) -> ProviderId:
 
 def canonical_provider(name: str) -> ProviderId:
     """A provider id, OpenClaw's old names turned into today's. Raises InputError."""
-    return parse_provider(_today(name))
+    return foreign_provider(_today(name))
 
 
 def profile_name(name: str, provider: ProviderId) -> ProfileId:
     """The profile id here for an id there. An id that doesn't start with its provider becomes the name whole."""
     prefix, colon, rest = name.strip().partition(":")
+    if colon and foreign_provider(_today(prefix)) == provider:
+        return foreign_profile(provider, rest or DEFAULT_NAME)
+    return ProfileId(f"{provider}:{spell_name(name.strip(), also=':')}")
+
+
+def former_name(name: str, profile: ProfileId) -> ProfileId | None:
+    """What earlier versions called the profile of an id."""
+    prefix, colon, rest = name.strip().partition(":")
+    provider = provider_of(profile)
     text = rest if colon and _today(prefix) == provider else name.replace(":", "-")
-    text = "-".join(text.split()).lstrip("-:")[:128]
-    return profile_id(provider, text or DEFAULT_NAME)
+    return former_profile(provider, "-".join(text.split()).lstrip("-:")[:128] or DEFAULT_NAME)
 
 
 def is_old_name(name: str) -> bool:

@@ -17,9 +17,9 @@ from typing import Any
 
 from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, OAuth
-from vault.interop.entries import ownership_of, type_of
+from vault.interop.entries import former_profile, original_label, ownership_of, type_of
 from vault.interop.findings import Findings, Found, Skipped
-from vault.interop.opencode_entries import TITLE, credential_of, profile_of
+from vault.interop.opencode_entries import TITLE, credential_of, former_profile_of, profile_of
 from vault.interop.opencode_plugin import connect, disconnect, scrub
 from vault.interop.opencode_writing import CONTENT, NAME, data_folder, inject, write
 from vault.interop.sources import (
@@ -33,7 +33,7 @@ from vault.interop.sources import (
     shown_name,
 )
 from vault.interop.tools import Tool
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, profile_id, provider_of
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, foreign_profile, provider_of
 
 
 def default_paths(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -103,7 +103,7 @@ def _read_entries(findings: Findings, file: Path) -> None:
             if not isinstance(entry, dict):
                 raise InputError("the entry is not an object")
             profile = profile_of(key)
-            _take(findings, file, key, profile, credential_of(key, entry))
+            _take(findings, file, key, profile, credential_of(key, entry), former_profile_of(key))
         except InputError as error:
             _skip(findings, file, key, error.message)
 
@@ -115,7 +115,8 @@ def _read_tables(findings: Findings, file: Path) -> None:
     for row in tables["credential"]:
         name = f"{row.get('integration_id')}/{row.get('label')}"
         try:
-            _take(findings, file, name, _row_profile(findings, row), _row_credential(file, row))
+            profile = _row_profile(findings, row)
+            _take(findings, file, name, profile, _row_credential(file, row), _former_row_profile(row))
         except InputError as error:
             _skip(findings, file, name, error.message)
     for row in (*tables["account"], *tables["control_account"]):
@@ -128,10 +129,18 @@ def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _row_profile(findings: Findings, row: Mapping[str, Any]) -> ProfileId:
     base = profile_of(str(row.get("integration_id") or ""))
-    label = "-".join(str(row.get("label") or DEFAULT_NAME).split()).lstrip("-:") or DEFAULT_NAME
-    profile = profile_id(provider_of(base), label)
+    label = str(row.get("label") or DEFAULT_NAME)
+    profile = foreign_profile(provider_of(base), label)
     taken = {found.profile for found in findings.found}
-    return profile if profile not in taken else profile_id(provider_of(base), f"{label}-v2")
+    return profile if profile not in taken else foreign_profile(provider_of(base), f"{label}-v2")
+
+
+def _former_row_profile(row: Mapping[str, Any]) -> ProfileId | None:
+    key = str(row.get("integration_id") or "")
+    base = former_profile_of(key) or profile_of(key)
+    return former_profile(
+        provider_of(base), "-".join(str(row.get("label") or DEFAULT_NAME).split()).lstrip("-:") or DEFAULT_NAME
+    )
 
 
 def _row_credential(file: Path, row: Mapping[str, Any]) -> AnyCredential:
@@ -146,7 +155,14 @@ def _row_credential(file: Path, row: Mapping[str, Any]) -> AnyCredential:
     return credential_of("", entry)
 
 
-def _take(findings: Findings, file: Path, name: str, profile: ProfileId, credential: AnyCredential) -> None:
+def _take(
+    findings: Findings,
+    file: Path,
+    name: str,
+    profile: ProfileId,
+    credential: AnyCredential,
+    former: ProfileId | None,
+) -> None:
     for other in findings.found:
         same = provider_of(other.profile) == provider_of(profile) and other.credential.secret() == credential.secret()
         if other.profile == profile or same or _same_login(other.credential, credential):
@@ -156,7 +172,17 @@ def _take(findings: Findings, file: Path, name: str, profile: ProfileId, credent
     ownership, why = ownership_of(provider_of(profile), credential, TITLE)
     account = credential.account.get("accountId", "") if isinstance(credential, OAuth) else ""
     findings.found.append(
-        Found(MAIN_AGENT, profile, credential, str(file), account=account, ownership=ownership, why=why)
+        Found(
+            MAIN_AGENT,
+            profile,
+            credential,
+            str(file),
+            original_label(profile, name),
+            account,
+            ownership,
+            why,
+            former=former,
+        )
     )
 
 

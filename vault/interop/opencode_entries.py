@@ -21,6 +21,7 @@ from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, To
 from vault.interop.entries import (
     LATEST_MS,
     MILLISECOND,
+    former_profile,
     instant_of,
     metadata_of,
     ownership_of,
@@ -29,7 +30,15 @@ from vault.interop.entries import (
     usable_secret,
 )
 from vault.interop.plans import Outgoing
-from vault.values import DEFAULT_NAME, ProfileId, parse_provider, profile_id, provider_of
+from vault.interop.servers import server_of
+from vault.values import (
+    DEFAULT_NAME,
+    ProfileId,
+    foreign_profile,
+    foreign_provider,
+    profile_id,
+    provider_of,
+)
 
 TITLE = "OpenCode"
 PLACEHOLDER = "vault:"
@@ -47,15 +56,23 @@ def profile_of(key: str) -> ProfileId:
     """The profile an entry becomes, by its name in the file. Raises InputError."""
     key = key.rstrip("/")
     if "://" not in key:
-        return profile_id(parse_provider(key), DEFAULT_NAME)
+        return profile_id(foreign_provider(key), DEFAULT_NAME)
+    server = server_of(key)
+    return foreign_profile(server.provider, server.path or DEFAULT_NAME)
+
+
+def former_profile_of(key: str) -> ProfileId | None:
+    """What earlier versions called the profile of an entry."""
+    if "://" not in key:
+        return None
     try:
-        url = urlsplit(key)
+        url = urlsplit(key.rstrip("/"))
         host, port = url.hostname or "", url.port
     except ValueError:
-        raise InputError("its URL can't be understood") from None
+        return None
     parts = ([] if url.scheme == "https" else [url.scheme]) + ([str(port)] if port else [])
     parts += [part for part in url.path.split("/") if part]
-    return profile_id(parse_provider(host.strip("[]").replace(":", "-").strip("-.")), "-".join(parts) or DEFAULT_NAME)
+    return former_profile(host.strip("[]").replace(":", "-").strip("-."), "-".join(parts) or DEFAULT_NAME)
 
 
 def credential_of(key: str, entry: Mapping[str, Any]) -> AnyCredential:
@@ -88,7 +105,7 @@ def entry_of(outgoing: Outgoing, *, for_child: bool = False) -> tuple[str, dict[
 
     ``for_child`` is for a child's environment, where an access token alone is of use.
     """
-    credential, provider = outgoing.credential, outgoing.provider
+    credential, provider = outgoing.credential, outgoing.provider_there
     extra = dict(credential.extra)
     match credential:
         case ApiKey():

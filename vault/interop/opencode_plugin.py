@@ -31,6 +31,7 @@ from vault.interop.opencode_writing import NAME, auth_file, note_of_settings
 from vault.interop.plans import Link, Plan, Target, Write
 from vault.interop.sources import kind_of, read_text
 from vault.providers import catalogue
+from vault.spelling import is_provider_spelling, provider_original
 from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id
 
 Served = dict[str, dict[str, Any]]
@@ -200,6 +201,8 @@ def _hindrance(provider: str, document: Mapping[str, Any]) -> str:
     """Why OpenCode can't ask for a provider; an empty text when it can."""
     if provider in _SIGN_THEMSELVES:
         return f"{TITLE} signs its requests with the cloud's own credentials; vault exec --tool opencode -- opencode"
+    if provider_original(provider) != provider or not is_provider_spelling(provider):
+        return f"{TITLE}'s plugin asks for ids of lowercase letters, digits and . _ - only; vault export opencode"
     if catalogue.provider(provider) is None and "." in provider:
         return f"{TITLE} knows no provider by that name"
     profile = profile_id(ProviderId(provider), DEFAULT_NAME)

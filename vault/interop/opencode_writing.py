@@ -121,7 +121,7 @@ def note_of_settings(target: Target, names: Iterable[str]) -> list[str]:
 
 def _placed(document: Mapping[str, Any], one: Outgoing) -> tuple[str, dict[str, Any]]:
     """Where an entry goes and what it is; the entry that is there when it says the same. Raises InputError."""
-    name = getattr(one.credential, "url", "") or one.provider
+    name = getattr(one.credential, "url", "") or one.provider_there
     name = name_in(document, name, one.profile)
     there = document.get(name)
     held = held_in(name, there)

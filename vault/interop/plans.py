@@ -6,13 +6,14 @@ tested without a disk. A plan is made while the tool's lock is held, from the fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault.events.credentials import AnyCredential, OAuth
 from vault.interop.findings import Skipped
-from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, provider_of
+from vault.spelling import is_shortened, name_original, provider_original, spell_name, spell_provider
+from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, name_of, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ class Outgoing:
     def provider(self) -> ProviderId:
         """The provider."""
         return provider_of(self.profile)
+
+    @property
+    def provider_there(self) -> str:
+        """The provider as a tool calls it: what its id spells, which of one that was shortened is in the label."""
+        return _there(self.provider, self.label, spell_provider, provider_original)
+
+    @property
+    def name_there(self) -> str:
+        """The profile's name as a tool calls it: what it spells, which of one that was shortened is in the label."""
+        return name_there(self.profile, self.label)
 
     @property
     def refresh(self) -> str:
@@ -127,3 +138,14 @@ class Injection:
     remove: frozenset[str] = frozenset()
     descriptors: Mapping[str, Secret] = field(default_factory=dict)
     used: Sequence[ProfileId] = ()
+
+
+def name_there(profile: ProfileId, label: str) -> str:
+    """The name of a profile as a tool calls it, by its spelling, or of one that was shortened by its label."""
+    return _there(name_of(profile), label, spell_name, name_original)
+
+
+def _there(spelling: str, label: str, spell: Callable[[str], str], original: Callable[[str], str]) -> str:
+    if not is_shortened(spelling):
+        return original(spelling)
+    return label if label and spell(label) == spelling else spelling
