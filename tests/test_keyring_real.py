@@ -43,8 +43,16 @@ def daemon():
         return bus.send_and_get_reply(message_bus.GetConnectionUnixProcessID(NAME)).body[0]
 
 from vault.crypto.keyslots import KEYRING, RECOVERY, make_slot
-from vault.errors import VaultError
+from vault.errors import Unavailable, VaultError
 from vault.unlock import *
+
+
+def keyring_available():
+    try:
+        return keyring_backend()
+    except Unavailable:
+        return None
+
 
 VAULT, ROOT_KEY, SECRET = b"v" * 16, b"r" * 32, b"k" * 32
 

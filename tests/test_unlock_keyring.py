@@ -66,8 +66,16 @@ class PlainChain(chainer.ChainerBackend):
 PRELUDE = """
 import json, sys
 from vault.crypto.keyslots import KEYRING, PASSPHRASE, make_slot
-from vault.errors import VaultError
+from vault.errors import Unavailable, VaultError
 from vault.unlock import *
+
+
+def keyring_available():
+    try:
+        return keyring_backend()
+    except Unavailable:
+        return None
+
 
 VAULT, ROOT_KEY, SECRET = b"v" * 16, b"r" * 32, b"k" * 32
 BY_KEYRING = make_slot(1, KEYRING, SECRET, ROOT_KEY, VAULT)

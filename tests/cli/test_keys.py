@@ -174,15 +174,19 @@ def test_two_inits_at_once_make_one_vault(real: Real, place: Path) -> None:
     assert real("list").status == 0, "this machine remembers the winner's key file"
 
 
-def test_a_passphrase_is_asked_for_twice_on_a_terminal(real: Real, place: Path) -> None:
+def test_a_passphrase_is_asked_for_twice_on_a_terminal_until_it_fits(real: Real, place: Path) -> None:
     with terminal("init", "--passphrase") as child:
-        child.expect_exact("New passphrase: ")
+        child.expect_exact("At least 8 characters. New passphrase: ")
+        child.sendline("short")
+        child.expect_exact("The passphrase has fewer than 8 characters. New passphrase: ")
         child.sendline("fake passphrase 1")
         child.expect_exact("The same again: ")
         child.sendline("fake passphrase 2")
+        child.expect_exact("The two passphrases differ. New passphrase: ")
+        child.sendline("1234567")
         status, said = ended(child)
     assert status == 65
-    assert "the two passphrases differ" in said
+    assert "the passphrase has fewer than 8 characters" in said
     assert made(place) == []
     with terminal("init") as child:
         for prompt in ("New passphrase: ", "The same again: "):
@@ -263,8 +267,66 @@ def test_a_passphrase_is_added_on_a_terminal(real: Real, files: Files) -> None:
 
 def test_key_remove(shell: Shell, files: Files) -> None:
     shell("key", "add", "--recovery")
-    assert shell("key", "remove", "1").err == "removed key slot 1: key file\n"
+    shell("key", "add", "--key-file", "second")
+    told = shell("key", "remove", "1")
+    assert told.err == "removed key slot 1: key file\nthis vault opens with: 2 recovery, 3 key file\n"
     shell("list", status=77)
+
+
+def test_the_only_everyday_key_is_not_removed_unasked(shell: Shell, real: Real, files: Files) -> None:
+    code = shell("key", "add", "--recovery").out.strip()
+    for words in (("key", "remove", "1"), ("key", "remove", "1", "--json")):
+        told = shell(*words, status=83)
+        assert "is the only everyday way to unlock this vault" in told.err
+        assert "needs the recovery code" in told.err
+        assert "vault key add" in told.err
+    with terminal("key", "remove", "1") as child:
+        child.expect_exact("every command needs the recovery code, typed or in VAULT_PASSPHRASE. Remove it?")
+        child.sendline("n")
+        status, said = ended(child)
+    assert status == 0
+    assert "nothing was removed" in said
+    assert slots(shell) == [(1, "key-file"), (2, "recovery")]
+    with terminal("key", "remove", "1") as child:
+        child.expect_exact("Remove it?")
+        child.sendline("y")
+        assert ended(child)[0] == 0
+    recovered = {"VAULT_KEY_FILE": "", "VAULT_PASSPHRASE": code}
+    assert real("key", "list", "--json", env=recovered).json["slots"] == [
+        {"slot": 2, "kind": "recovery", "place": None}
+    ]
+
+
+def test_the_only_everyday_key_is_removed_with_yes(shell: Shell, files: Files) -> None:
+    shell("key", "add", "--recovery")
+    assert shell("key", "remove", "1", "--yes").err.endswith("this vault opens with: 2 recovery\n")
+
+
+def test_removing_the_last_recovery_code_says_how_to_make_one(shell: Shell, files: Files) -> None:
+    shell("key", "add", "--recovery")
+    assert "vault key add --recovery makes one" in shell("key", "remove", "2").err
+
+
+def test_init_without_a_keyring_says_what_was_looked_for(real: Real, place: Path) -> None:
+    with terminal("init") as child:
+        child.expect_exact("There is no OS keyring here, and neither VAULT_KEY_FILE, VAULT_KEY_COMMAND nor")
+        child.expect_exact("so this vault will open with a passphrase.")
+        child.expect_exact("New passphrase: ")
+        for answer, prompt in (("fake passphrase", "The same again: "), ("fake passphrase", "")):
+            child.sendline(answer)
+            child.expect_exact(prompt)
+        assert ended(child)[0] == 0
+
+
+def test_an_added_passphrase_is_judged_after_the_first_entry(real: Real, files: Files) -> None:
+    with terminal("key", "add", "--passphrase") as child:
+        child.expect_exact("New passphrase: ")
+        child.sendline("short")
+        child.expect_exact("fewer than 8 characters. New passphrase: ")
+        for prompt in ("The same again: ", ""):
+            child.sendline("fake passphrase")
+            child.expect_exact(prompt)
+        assert ended(child)[0] == 0
 
 
 def test_key_remove_as_json(shell: Shell, files: Files) -> None:

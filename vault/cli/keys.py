@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.cli import output
-from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened, places, ways
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, opened, places, ways
+from vault.crypto.keyslots import RECOVERY
 from vault.errors import UsageError
 from vault.values import MAIN_AGENT
 
@@ -115,19 +116,30 @@ def add_key(
 @key.command("remove")
 def remove_key(
     slot: Annotated[int, typer.Argument(metavar="SLOT", help="The slot's number.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also when only a recovery code stays.")] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Remove a way to unlock. The last one stays."""
-    from vault.commands.keys import remove_slot
+    """Remove a way to unlock. The last one stays, and so does the last one but recovery codes, unless you say yes."""
+    from vault.commands.keys import list_slots, only_everyday, remove_slot
 
     with opened(MAIN_AGENT, no_input=no_input) as context:
-        removed = remove_slot(context, slot, reason=reason)
+        why = only_everyday([s for s, _ in list_slots(context)], slot)
+        if why and not yes and not json and can_ask(no_input):
+            if not typer.confirm(f"{why[:1].upper()}{why[1:]}. Remove it?", default=False, err=True):
+                output.say("nothing was removed; add another way first: vault key add")
+                raise typer.Exit(0)
+            yes = True
+        removed, stay = remove_slot(context, slot, sure=yes, reason=reason)
     if json:
         output.write_json("key", {"slot": removed.slot, "kind": removed.kind, "removed": True})
     else:
         output.say(f"removed key slot {removed.slot}: {removed.kind.replace('-', ' ')}")
+        kinds = [f"{s.slot} {s.kind.replace('-', ' ')}" for s in stay]
+        output.say(f"this vault opens with: {', '.join(kinds)}")
+        if all(s.kind != RECOVERY for s in stay):
+            output.say("there is no recovery code any more: vault key add --recovery makes one")
 
 
 def _choice(keyring: bool, passphrase: bool, key_file: str, key_command: str, recovery: bool) -> Choice | None:

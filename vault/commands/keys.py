@@ -15,12 +15,14 @@ from vault.crypto.keyslots import (
     KEYRING,
     PASSPHRASE,
     RECOVERY,
+    SHORTEST_PASSPHRASE,
     Slot,
+    check_passphrase,
     make_slot,
     new_recovery_code,
     parse_recovery_code,
 )
-from vault.errors import Conflict, InputError, Locked, NotFound, NotReady
+from vault.errors import Conflict, InputError, Locked, NotFound, NotReady, Unavailable
 from vault.events.types import KeySlotAdded, KeySlotRemoved
 from vault.log.records import Draft
 from vault.model.streams import VAULT
@@ -28,7 +30,7 @@ from vault.unlock import (
     Ways,
     create_key_file,
     forget_place,
-    keyring_available,
+    keyring_backend,
     keyring_delete,
     keyring_write,
     passphrase_bytes,
@@ -41,14 +43,23 @@ from vault.unlock import (
 from vault.values import Clock
 
 MAIN_SLOT, RECOVERY_SLOT = 1, 2
+TRIES = 3
+_NO_KEYRING = (
+    "{}, and neither VAULT_KEY_FILE, VAULT_KEY_COMMAND nor VAULT_PASSPHRASE is set, so this vault will open with a passphrase. "
+    "(Other ways: --key-file PATH, --key-command CMD.)\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A way to unlock that somebody chose. ``text`` is a key file's path or a key command, else empty."""
+    """A way to unlock that somebody chose. ``text`` is a key file's path or a key command, else empty.
+
+    ``why`` tells a person who didn't choose why it is this one.
+    """
 
     kind: str
     text: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +98,15 @@ def choose_way(named: Choice | None, ways: Ways) -> Choice:
         return Choice(COMMAND, environ["VAULT_KEY_COMMAND"])
     if environ.get("VAULT_PASSPHRASE"):
         return Choice(PASSPHRASE)
-    if keyring_available():
+    try:
+        keyring_backend()
         return Choice(KEYRING)
+    except Unavailable as error:
+        missing = error.message
     if ways.ask is not None:
-        return Choice(PASSPHRASE)
+        return Choice(PASSPHRASE, why=_NO_KEYRING.format(missing[:1].upper() + missing[1:]))
     raise Locked(
-        "there is no OS keyring and no terminal to ask for a passphrase",
+        f"{missing}, and there is no terminal to ask for a passphrase",
         hint="use --key-file PATH, --key-command CMD, or set VAULT_PASSPHRASE, VAULT_KEY_FILE or VAULT_KEY_COMMAND",
     )
 
@@ -107,7 +121,7 @@ def obtain(choice: Choice, ways: Ways, account: str) -> Secret:
     if choice.kind == COMMAND:
         return Secret(COMMAND, run_key_command(choice.text, ask=ways.ask is not None), choice.text)
     if choice.kind == PASSPHRASE:
-        return Secret(PASSPHRASE, passphrase_bytes(_passphrase(ways)))
+        return Secret(PASSPHRASE, _passphrase(ways, choice.why))
     if choice.kind == RECOVERY:
         code = new_recovery_code()
         return Secret(RECOVERY, parse_recovery_code(code), code=code)
@@ -189,8 +203,24 @@ def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, re
     return slot, secret
 
 
-def remove_slot(context: Context, number: int, *, reason: str = "") -> Slot:
-    """Remove a way to unlock. The last one can't go. Raises NotFound, Conflict."""
+def only_everyday(slots: Sequence[Slot], number: int) -> str:
+    """Why a slot shouldn't go: without it only recovery codes open the vault. Empty when it may."""
+    kinds = {s.slot: s.kind for s in slots}
+    if len(kinds) == 1 or kinds.get(number, RECOVERY) == RECOVERY:
+        return ""
+    if any(kind != RECOVERY for slot, kind in kinds.items() if slot != number):
+        return ""
+    return (
+        f"key slot {number} ({kinds[number].replace('-', ' ')}) is the only everyday way to unlock this vault; without it "
+        "every command needs the recovery code, typed or in VAULT_PASSPHRASE"
+    )
+
+
+def remove_slot(context: Context, number: int, *, sure: bool = False, reason: str = "") -> tuple[Slot, list[Slot]]:
+    """Remove a way to unlock: the removed one, and those that stay. The last one can't go.
+
+    The last one but recovery codes goes only when somebody is ``sure``. Raises NotFound, Conflict.
+    """
     vault_id, _, _ = read_slots(context.database)
     with context.store.writing() as connection:
         _, slots, _ = read_slots(context.database)
@@ -199,25 +229,41 @@ def remove_slot(context: Context, number: int, *, reason: str = "") -> Slot:
             raise NotFound(f"there is no key slot {number}", hint="vault key list shows the slots")
         if len(slots) == 1:
             raise Conflict("the last key slot can't be removed", hint="add another first: vault key add")
+        if not sure and (why := only_everyday(slots, number)):
+            raise Conflict(
+                why, hint=f"add another first: vault key add; or, knowing that: vault key remove {number} --yes"
+            )
         connection.execute("DELETE FROM key_slots WHERE slot = ?", (number,))
         event = KeySlotRemoved(slot=number, slot_kind=slot.kind)
         context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
     forget_place(context.places.unlocking(vault_id), number)
     if slot.kind == KEYRING:
         keyring_delete(vault_id.hex())
-    return slot
+    return slot, [s for s in slots if s.slot != number]
 
 
-def _passphrase(ways: Ways) -> str:
-    """A new passphrase: from the environment, or asked twice."""
+def _passphrase(ways: Ways, why: str) -> bytes:
+    """A new passphrase: from the environment, or asked until one is long enough and was typed twice alike.
+
+    Raises NotReady when nobody may be asked, InputError after some answers that can't be taken.
+    """
     named = ways.environ.get("VAULT_PASSPHRASE", "")
     if named:
-        return named
+        return passphrase_bytes(named)
     if ways.ask is None:
         raise NotReady(
             "there is no terminal to ask for a passphrase", hint="set VAULT_PASSPHRASE, or use --key-file PATH"
         )
-    first = ways.ask("New passphrase: ")
-    if first != ways.ask("The same again: "):
-        raise InputError("the two passphrases differ", hint="try again")
-    return first
+    said = f"{why}At least {SHORTEST_PASSPHRASE} characters. New passphrase: "
+    for _ in range(TRIES):
+        first = passphrase_bytes(ways.ask(said))
+        try:
+            check_passphrase(first)
+        except InputError as error:
+            refused = error
+        else:
+            if passphrase_bytes(ways.ask("The same again: ")) == first:
+                return first
+            refused = InputError("the two passphrases differ", hint="try again")
+        said = f"{refused.message[:1].upper()}{refused.message[1:]}. New passphrase: "
+    raise refused

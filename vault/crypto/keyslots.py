@@ -60,8 +60,8 @@ def make_slot(
     kdf: dict[str, int] | None = None,
 ) -> Slot:
     """Wrap the root key for a new way to unlock. Raises InputError when the secret is too short for its kind."""
-    if kind == PASSPHRASE and len(secret.decode()) < SHORTEST_PASSPHRASE:
-        raise InputError(f"the passphrase has fewer than {SHORTEST_PASSPHRASE} characters", hint="choose a longer one")
+    if kind == PASSPHRASE:
+        check_passphrase(secret)
     if kind in (KEY_FILE, COMMAND) and len(secret) < SHORTEST_KEY:
         raise InputError(f"the key has fewer than {SHORTEST_KEY} bytes", hint="make one with: openssl rand -hex 32")
     parameters: dict[str, int | str] = {"salt": random(SALT).hex()}
@@ -71,6 +71,12 @@ def make_slot(
     aad = _aad(vault_id, slot, kind, encoded)
     key, commitment = _slot_keys(kind, secret, encoded, aad)
     return Slot(slot, kind, encoded, Sealer(key, random).seal(root, aad), commitment)
+
+
+def check_passphrase(secret: bytes) -> None:
+    """Raises InputError for a new passphrase that is too short."""
+    if len(secret.decode()) < SHORTEST_PASSPHRASE:
+        raise InputError(f"the passphrase has fewer than {SHORTEST_PASSPHRASE} characters", hint="choose a longer one")
 
 
 def open_slot(slot: Slot, secret: bytes, vault_id: bytes) -> bytes:

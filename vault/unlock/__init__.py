@@ -32,7 +32,6 @@ from vault.errors import InputError, IntegrityError, Locked, TryAgain, Unavailab
 from vault.unlock.machine import create_key_file, key_file_mode_warning, read_key_file, run_key_command
 from vault.unlock.os_keyring import (
     KEYRING_SERVICE,
-    keyring_available,
     keyring_backend,
     keyring_delete,
     keyring_read,
@@ -47,7 +46,6 @@ __all__ = [
     "create_key_file",
     "forget_place",
     "key_file_mode_warning",
-    "keyring_available",
     "keyring_backend",
     "keyring_delete",
     "keyring_read",

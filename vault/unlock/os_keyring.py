@@ -86,14 +86,6 @@ def keyring_backend() -> str:
     return _within(keyring_seconds(), probe)
 
 
-def keyring_available() -> str | None:
-    """The name of the real keyring that answers here within the time limit, or None."""
-    try:
-        return keyring_backend()
-    except Unavailable:
-        return None
-
-
 def keyring_seconds() -> float:
     """The time limit in force, in seconds. Raises NotReady when ``VAULT_KEYRING_TIMEOUT`` is not a sensible number."""
     text = os.environ.get("VAULT_KEYRING_TIMEOUT", "").strip()
