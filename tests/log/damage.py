@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from tests.support import Files
+from tests.support import Files, tampering
 from vault.errors import IntegrityError, VaultError
 from vault.projections.verify import verify
 
@@ -99,3 +99,25 @@ def refuses_to_work(files: Files) -> None:
     with pytest.raises(VaultError) as caught, files.open() as context:
         verify(context.store, context.projections)
     assert caught.value.exit_status in (80, 81)
+
+
+BENT = {
+    "history_by_agent": ("history_index", "agent, position", "position"),
+    "history_by_kind": ("history_index", "kind, position", "position"),
+    "ix_profile_keys_stream": ("profile_keys", "stream", "rowid"),
+    "sqlite_autoindex_events_3": ("events", "stream, version", "position"),
+    "read_models_by_agent": ("read_models", "model, agent, provider", "rowid"),
+    "sqlite_autoindex_read_models_1": ("read_models", "model, key", "rowid"),
+}
+
+
+def bend_index(files: Files, name: str, keep: str = "") -> None:
+    """Make an index forget its table's newest row, or all that ``keep`` doesn't keep: its pages become another index's."""
+    table, columns, place = BENT[name]
+    with tampering(files.database) as connection:
+        (newest,) = connection.execute(f"SELECT max({place}) FROM {table}").fetchone()
+        connection.execute(f"CREATE INDEX bent ON {table} ({columns}) WHERE {keep or f'{place} < {newest}'}")
+        connection.execute("PRAGMA writable_schema = ON")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'bent'").fetchone()
+        connection.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = ?", (root, name))
+        connection.execute("DELETE FROM sqlite_master WHERE name = 'bent'")

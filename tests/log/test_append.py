@@ -90,7 +90,7 @@ def test_all_or_nothing(bad_at: int, context: Context) -> None:
     with pytest.raises(IntegrityError):
         context.store.append(drafts, context.cause(command="fake-id"))
     assert context.store.head() == head
-    tables = ("profile_keys", "read_models", "commands")
+    tables = ("profile_keys", "read_models WHERE model <> 'heads'", "commands")
     counts = [context.database.connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]
     assert counts == [0, 0, 0]
     assert len(context.store.append(drafts[:bad_at] + drafts[bad_at + 1 :], context.cause(command="fake-id"))) == 2

@@ -15,23 +15,24 @@ import pytest
 
 import vault.log.database
 import vault.log.migrate
+import vault.log.schema
 from tests.log.samples import any_session
 from tests.support import ROOT, make_files, make_vault
 from vault.errors import Defect, NewerVersion
 from vault.log.database import Database
 from vault.log.filelock import FileLock
-from vault.log.guards import TRIGGERS, missing_guards
 from vault.log.migrate import run_migrations, upgrade
+from vault.log.schema import TRIGGERS, strange
 from vault.projections.verify import verify
 
-SECOND = '''"""A second migration, for tests. After this the schema number is 2."""
+THIRD = '''"""A third migration, for tests. After this the schema number is 3."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -40,7 +41,7 @@ def upgrade() -> None:
     op.execute("CREATE TABLE notes (note TEXT NOT NULL, PRIMARY KEY (note)) STRICT")
     op.execute("ALTER TABLE epochs ADD COLUMN retired INTEGER NOT NULL DEFAULT 0")
     {more}
-    op.execute("PRAGMA user_version = 2")
+    op.execute("PRAGMA user_version = 3")
 '''
 BATCH = """with op.batch_alter_table("events", recreate="always") as batch:
         batch.alter_column("epoch", new_column_name="epoch")"""
@@ -54,10 +55,22 @@ def raw(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def second_folder(folder: Path, more: str = "pass") -> Path:
+NOTES = "CREATE TABLE notes (note TEXT NOT NULL, PRIMARY KEY (note)) STRICT"
+RETIRED = "retired INTEGER NOT NULL DEFAULT 0, PRIMARY KEY"
+
+
+def know_third_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on vault's newest schema is the third."""
+    epochs = vault.log.schema.EXPECTED["table", "epochs"].replace("PRIMARY KEY", RETIRED)
+    more = {("table", "notes"): NOTES, ("index", "sqlite_autoindex_notes_1"): "", ("table", "epochs"): epochs}
+    monkeypatch.setattr(vault.log.schema, "EXPECTED", {**vault.log.schema.EXPECTED, **more})
+    monkeypatch.setattr(vault.log.database, "SCHEMA", 3)
+
+
+def third_folder(folder: Path, more: str = "pass") -> Path:
     """The migrations with one more."""
     copied = shutil.copytree(ROOT / "migrations", folder / "migrations")
-    (copied / "versions" / "0002_second.py").write_text(SECOND.format(more=more))
+    (copied / "versions" / "0003_third.py").write_text(THIRD.format(more=more))
     return copied
 
 
@@ -66,7 +79,7 @@ def second_folder(folder: Path, more: str = "pass") -> Path:
 
 def refuses_all_but_appending(connection: sqlite3.Connection) -> None:
     """The triggers are there and do what they say."""
-    assert missing_guards(connection) == []
+    assert strange(connection) == ""
     rows = connection.execute("SELECT count(*) FROM events").fetchone()[0]
     statements = {
         "never changed": [f"UPDATE events SET {c} = {c}" for c in ("position", "payload", "mac")],
@@ -100,23 +113,27 @@ def test_the_written_triggers_are_the_migrated_ones(raw: sqlite3.Connection) -> 
 # -- migrations
 
 
-def test_a_migration_keeps_the_guards_and_the_events(tmp_path: Path) -> None:
+def test_a_migration_keeps_the_guards_and_the_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = make_files(tmp_path)
     with files.open() as context:
         any_session(context)
         connection = context.database.connection
         before = connection.execute("SELECT * FROM events").fetchall()
-        run_migrations(connection, second_folder(tmp_path))
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        know_third_schema(monkeypatch)
+        run_migrations(connection, third_folder(tmp_path))
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT * FROM events").fetchall() == before
         refuses_all_but_appending(connection)
         assert verify(context.store, context.projections).events == 12
 
 
-def test_a_migration_that_drops_the_guards_is_a_defect(tmp_path: Path) -> None:
+def test_a_migration_that_drops_the_guards_is_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = make_files(tmp_path)
-    with files.open() as context, pytest.raises(Defect, match="did not survive"):
-        run_migrations(context.database.connection, second_folder(tmp_path, BATCH))
+    with files.open() as context:
+        know_third_schema(monkeypatch)
+        folder = third_folder(tmp_path, BATCH)
+        with pytest.raises(Defect, match="after the upgrade the (table|trigger) events"):
+            run_migrations(context.database.connection, folder)
 
 
 def test_migrating_twice_changes_nothing(raw: sqlite3.Connection) -> None:
@@ -134,16 +151,16 @@ def test_an_older_file_is_backed_up_and_upgraded_when_opened(tmp_path: Path, mon
     files = make_files(tmp_path)
     with files.open() as context:
         any_session(context)
-    folder = second_folder(tmp_path)
-    monkeypatch.setattr(vault.log.database, "SCHEMA", 2)
+    folder = third_folder(tmp_path)
+    know_third_schema(monkeypatch)
     monkeypatch.setattr(vault.log.migrate, "migrations_folder", lambda: folder)
     for _ in range(2):
         with files.open() as context:
-            assert context.database.connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert context.database.connection.execute("PRAGMA user_version").fetchone() == (3,)
             refuses_all_but_appending(context.database.connection)
             assert verify(context.store, context.projections).events == 12
     monkeypatch.undo()
-    backup = files.database.with_name("vault.db.schema-1.backup")
+    backup = files.database.with_name("vault.db.schema-2.backup")
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert [path.name for path in files.database.parent.glob("*.backup")] == [backup.name]
     with pytest.raises(NewerVersion):
@@ -155,8 +172,8 @@ def test_an_older_file_is_backed_up_and_upgraded_when_opened(tmp_path: Path, mon
 
 
 def test_of_two_that_upgrade_at_once_the_second_finds_it_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, folder = make_files(tmp_path), second_folder(tmp_path)
-    monkeypatch.setattr(vault.log.database, "SCHEMA", 2)
+    files, folder = make_files(tmp_path), third_folder(tmp_path)
+    know_third_schema(monkeypatch)
     monkeypatch.setattr(vault.log.migrate, "migrations_folder", lambda: folder)
     held, others = FileLock.held, []
 
@@ -169,16 +186,17 @@ def test_of_two_that_upgrade_at_once_the_second_finds_it_done(tmp_path: Path, mo
     monkeypatch.setattr(FileLock, "held", overtaken)
     Database(files.database).close()
     assert others
-    assert [path.name for path in files.database.parent.glob("*.backup")] == ["vault.db.schema-1.backup"]
+    assert [path.name for path in files.database.parent.glob("*.backup")] == ["vault.db.schema-2.backup"]
 
 
-def test_a_backup_that_was_there_is_kept(tmp_path: Path) -> None:
+def test_a_backup_that_was_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = make_files(tmp_path)
-    backup = files.database.with_name("vault.db.schema-1.backup")
+    backup = files.database.with_name("vault.db.schema-2.backup")
     backup.write_bytes(b"from an earlier try")
     database = Database(files.database)
+    know_third_schema(monkeypatch)
     with closing(database):
-        upgrade(files.database, database.connection, second_folder(tmp_path))
+        upgrade(files.database, database.connection, third_folder(tmp_path))
     assert backup.read_bytes() == b"from an earlier try"
 
 

@@ -18,6 +18,7 @@ from vault.model.choosing import choose
 from vault.model.streams import AGENTS, rotation_stream
 from vault.projections.engine import CHECKPOINTS, REMEMBERED
 from vault.projections.history import subjects
+from vault.projections.models import MODELS
 from vault.projections.queries import PastQueries, Queries, View
 from vault.projections.replay import Replay, rebuild
 from vault.projections.verify import verify
@@ -38,11 +39,11 @@ def everything(queries: Queries) -> list[object]:
 def tables(context: Context) -> list[object]:
     """All projections, read models opened: sealed ones differ in their nonce."""
     connection = context.database.connection
-    rows = connection.execute("SELECT * FROM read_models ORDER BY model, key").fetchall()
-    from vault.projections.models import MODELS
-
+    rows = connection.execute("SELECT * FROM read_models WHERE model <> 'heads' ORDER BY model, key").fetchall()
+    with context.database.reading():
+        sums = context.projections.proven(connection).sums()
     opened = [(*row[:5], MODELS[row[0]].encode(context.projections.opened(MODELS[row[0]], *row[1:]))) for row in rows]
-    return [opened] + [
+    return [opened, sums] + [
         connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
         for table in ("history_index", "commands", "checkpoints")
     ]

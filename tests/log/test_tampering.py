@@ -25,7 +25,7 @@ from tests.log.damage import (
 from tests.log.samples import any_session, login
 from tests.support import Files, make_files, tampering
 from vault.errors import IntegrityError
-from vault.log.guards import TABLES
+from vault.log.schema import TABLES
 from vault.model.streams import profile_stream, rotation_stream
 from vault.projections.replay import rebuild
 from vault.projections.verify import verify

@@ -38,7 +38,7 @@ SECRETS = {
     PASSPHRASE: "fake pässphrase".encode(),
     RECOVERY: bytes(range(20)),
 }
-AUDIT = ("header", "chain", "state", "index", "fingerprint", "anchor")
+AUDIT = ("header", "chain", "state", "index", "fingerprint", "anchor", "heads", "history")
 
 
 def encoding() -> Iterator[Case]:

@@ -4,6 +4,7 @@ python verifier.py                          every vector beside this file; they 
 python verifier.py DB KEYFILE [ANCHOR]      a vault: epochs, chain, headers, profile keys, credentials, read models
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -60,7 +61,8 @@ def digest(key, *parts):
 
 def open_epoch(root, vault, number, audit, secret):
     keys = {}
-    names = {"audit": ("header", "chain", "state", "index", "fingerprint", "anchor"), "secret": ("wrap",)}
+    audited = ("header", "chain", "state", "index", "fingerprint", "anchor", "heads", "history")
+    names = {"audit": audited, "secret": ("wrap",)}
     for branch, wrapped in (("audit", audit), ("secret", secret)):
         aad = pae(b"vault/epoch/v1", vault, u64(number), branch.encode())
         opened = unseal(derive(root, f"vault/{branch}-branch/v1"), wrapped, aad)
@@ -144,6 +146,28 @@ def read_payload(root, vault, wrapped, profile_key, row):
     return json.loads(unseal(key, payload[32:], pae(place, identity, salt)))
 
 
+def total(terms):
+    return (sum(int.from_bytes(term, "big") for term in terms) % (1 << 256)).to_bytes(32, "big")
+
+
+def model_sum(key, vault, models):
+    rows = [(m[0].encode(), m[1], u64(m[4])) for m in models if m[0] != "heads"]
+    return total(digest(key, b"vault/heads/model/v1", vault, *row) for row in rows)
+
+
+def history_sum(key, tag_key, vault, index):
+    names, newest = ("agent", "provider", "profile", "kind", "actor", "program"), {}
+    for position, *rest in index:
+        subjects, counts, tag = rest[:6], rest[6:12], rest[12]
+        for name, subject, nth in zip(names, subjects, counts):
+            need(nth == newest.get((name, subject), (0,))[0] + 1, f"a row is missing before position {position}")
+            newest[name, subject] = (nth, position)
+        message = b"".join(map(u64, (position, *counts))) + b"".join(subjects)
+        need(hmac.digest(tag_key, message, "sha256")[:16] == tag, f"the row of position {position} was altered")
+    places = [(name.encode(), subject, u64(nth), u64(at)) for (name, subject), (nth, at) in newest.items()]
+    return total(digest(key, b"vault/heads/subject/v1", vault, *place) for place in places)
+
+
 def check_database(path, secret, anchored=b""):
     mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
@@ -159,15 +183,21 @@ def check_database(path, secret, anchored=b""):
     for row in (row for row in rows if row[5] is not None):
         need(row[5][:16] in keys, f"position {row[0]} holds a credential whose key is gone")
         read_payload(root, vault, wrapped, keys[row[5][:16]], row)
+    if anchored:
+        position, mac = anchor(epochs[min(epochs)]["anchor"], vault, anchored)
+        need(position <= len(rows) and rows[position - 1][6] == mac, "the log is not the one the anchor has seen")
     models = db.execute("SELECT r.*, c.model_version FROM read_models r JOIN checkpoints c USING (model)").fetchall()
     for model, key, agent, provider, position, state, version in models:
         epoch = int.from_bytes(state[:4], "big")
         place = (vault, model.encode(), u64(version), key, agent, provider, u64(position), u64(epoch))
-        json.loads(unseal(epochs[epoch]["state"], state[4:], pae(b"vault/read-model/v1", *place)))
+        found = json.loads(unseal(epochs[epoch]["state"], state[4:], pae(b"vault/read-model/v1", *place)))
+        if model == "heads":
+            need(position == len(rows) and base64.b64decode(found["mac"]) == rows[-1][6], "the heads are of another head")
+            need(base64.b64decode(found["models"]) == model_sum(epochs[1]["heads"], vault, models), "a read model is old")
+            index = db.execute("SELECT * FROM history_index ORDER BY position, agent").fetchall()
+            history = history_sum(epochs[1]["heads"], epochs[1]["history"], vault, index)
+            need(base64.b64decode(found["history"]) == history, "the history index lacks rows")
     db.close()
-    if anchored:
-        position, mac = anchor(epochs[min(epochs)]["anchor"], vault, anchored)
-        need(position <= len(rows) and rows[position - 1][6] == mac, "the log is not the one the anchor has seen")
     return f"{len(headers)} records, {len(keys)} profile keys and {len(models)} read models are whole"
 
 

@@ -21,7 +21,7 @@ from vault.context import Context, Places, read_slots
 from vault.crypto.keyslots import COMMAND, KEY_FILE, KEYRING, RECOVERY, Slot, check_parameters
 from vault.errors import IntegrityError, VaultError
 from vault.log.database import SCHEMA, Database, loose_modes
-from vault.log.guards import missing_guards
+from vault.log.schema import strange
 from vault.providers import catalogue
 from vault.unlock import key_file_mode_warning, keyring_backend, read_places
 from vault.values import HOUR, format_instant
@@ -118,9 +118,9 @@ def _log(context: Context) -> list[Check]:
     else:
         checks.append(Check("clock", OK, "the clock is not behind the log"))
     with context.database.reading() as connection:
-        guards = missing_guards(connection)
-    if guards:
-        checks.append(finding("triggers", f"the trigger {guards[0]} is gone", "restore the file from a backup"))
+        what = strange(connection)
+    if what:
+        checks.append(finding("triggers", what, "restore the file from a backup"))
     else:
         checks.append(Check("triggers", OK, "the log's tables refuse changes"))
     return checks

@@ -23,23 +23,11 @@ class Filter:
     since: int | None = None
     until: int | None = None
 
-    def blind(self, context: Context) -> tuple[list[str], list[object]]:
-        """SQL conditions on ``history_index`` and their arguments."""
-        blind = context.store.sealing.blind
-        conditions: list[str] = []
-        arguments: list[object] = []
-        for column in ("agent", "provider", "profile"):
-            wanted = getattr(self, column)
-            if wanted:
-                conditions.append(f"{column} = ?")
-                arguments.append(blind(column, wanted))
-        if self.types:
-            conditions.append(f"kind IN ({','.join('?' * len(self.types))})")
-            arguments += [blind("kind", t) for t in self.types]
-        if self.actor:
-            conditions.append("(actor = ? OR program = ?)")
-            arguments += [blind("actor", self.actor), blind("program", self.actor)]
-        return conditions, arguments
+    def groups(self) -> list[list[tuple[str, str]]]:
+        """What an event must be about: of each group one (kind of subject, name)."""
+        groups = [[(column, getattr(self, column))] for column in ("agent", "provider", "profile")]
+        groups += [[("kind", name) for name in self.types], [("actor", self.actor), ("program", self.actor)]]
+        return [group for group in groups if any(name for _, name in group)]
 
 
 def read_history(
@@ -48,28 +36,21 @@ def read_history(
     """Events that match, newest first unless told otherwise. ``after`` leaves out positions up to it.
 
     They come in batches, each its own snapshot that is closed before the first of it is given: the log only grows, so a long
-    listing holds up nobody, and one that isn't read to its end leaves nothing open.
+    listing holds up nobody, and one that isn't read to its end leaves nothing open. Raises IntegrityError where one is missing.
     """
-    conditions, arguments = wanted.blind(context)
-    queries = context.queries
+    groups, queries = wanted.groups(), context.queries
     low = after if wanted.since is None else max(after, queries.position_at(wanted.since - 1))
     high = context.store.head().position if wanted.until is None else queries.position_at(wanted.until)
     left = limit
     while left is None or left > 0:
         size = BATCH if left is None else min(left, BATCH)
-        clause = " AND ".join(["position > ?", "position <= ?", *conditions])
-        sql = (
-            f"SELECT DISTINCT position FROM history_index WHERE {clause} "  # noqa: S608 - columns are named above
-            f"ORDER BY position {'ASC' if oldest_first else 'DESC'} LIMIT ?"
-        )
-        with context.database.reading() as connection:
-            positions = [row[0] for row in connection.execute(sql, (low, high, *arguments, size))]
-        yield from list(context.store.read(positions))
-        if len(positions) < size:
+        found = queries.about(groups, low, high, size, oldest_first=oldest_first)
+        yield from found
+        if len(found) < size:
             return
         if left is not None:
-            left -= len(positions)
+            left -= len(found)
         if oldest_first:
-            low = positions[-1]
+            low = found[-1].position
         else:
-            high = positions[-1] - 1
+            high = found[-1].position - 1

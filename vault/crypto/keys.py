@@ -5,7 +5,7 @@
     │       ├── header key      seals headers
     │       ├── chain key       chains records
     │       ├── state key       seals read models
-    │       └── of the first epoch, for the life of the vault: index key, fingerprint key, anchor key
+    │       └── of the first epoch, for the life of the vault: index, fingerprint, anchor, heads and history keys
     └── secret branch key ──unwraps──► the secret key of each epoch
             └── wrap key        wraps profile keys ──► one key a payload
 
@@ -114,6 +114,8 @@ class VaultKeys:
                 self._index = Mac(derive(audit, "vault/index-key/v1"))
                 self._fingerprint = Mac(derive(audit, "vault/fingerprint-key/v1"))
                 self.anchor = derive(audit, "vault/anchor-key/v1")
+                self.heads = Mac(derive(audit, "vault/heads-key/v1"))
+                self.history = Mac(derive(audit, "vault/history-key/v1"))
                 self._aside = None if secret is None else Sealer(derive(secret, "vault/aside-key/v1"), random)
             self._epochs[row.epoch] = EpochKeys(row.epoch, audit, secret, random)
         self.current = self._epochs[max(self._epochs)]

@@ -26,10 +26,10 @@ from vault.errors import (
 )
 from vault.files import make_private, private_folder, sync_folder
 from vault.log.filelock import FileLock
-from vault.log.guards import loose_tables
+from vault.log.schema import check_schema
 
 APPLICATION_ID = 0x76_4C_54_31
-SCHEMA = 1
+SCHEMA = 2
 BUSY_SECONDS = 30.0
 CHECKPOINT_PAGES = 4000  # 16 MiB of WAL: pages that many appends touch reach the file once
 
@@ -105,6 +105,7 @@ class Database:
         for beside in ("", "-wal", "-shm", "-journal"):
             _check_regular(path.with_name(path.name + beside))
         self._lock = FileLock(path.with_name(path.name + ".lock"), BUSY_SECONDS)
+        self._schema_cookie = -1
         with told_plainly(path):
             self.connection = self._connect()
             try:
@@ -147,11 +148,14 @@ class Database:
                 (schema,) = self.connection.execute("PRAGMA user_version").fetchone()
                 if schema < SCHEMA:
                     upgrade(self.path, self.connection)
-        loose = loose_tables(self.connection)
-        if loose:
-            raise IntegrityError(
-                f"the table {loose[0]} of {self.path} is not the one vault made", hint="restore the file from a backup"
-            )
+        self._check_schema()
+
+    def _check_schema(self) -> None:
+        """Compare the schema, again whenever it changed. Inside a transaction this is what the transaction sees."""
+        (cookie,) = self.connection.execute("PRAGMA schema_version").fetchone()
+        if cookie != self._schema_cookie:
+            check_schema(self.connection, self.path)
+            self._schema_cookie = cookie
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the writers' queue: alone among all processes and threads."""
@@ -163,6 +167,7 @@ class Database:
         with told_plainly(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_schema()
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
@@ -179,6 +184,7 @@ class Database:
                 return
             self.connection.execute("BEGIN")
             try:
+                self._check_schema()
                 yield self.connection
             finally:
                 if self.connection.in_transaction:

@@ -31,8 +31,16 @@ MADE_HERE = "~"
 class Inline(Protocol):
     """What follows the log inside the append's own transaction."""
 
-    def apply(self, connection: sqlite3.Connection, recorded: Sequence[Recorded]) -> None:
-        """Take in newly appended events."""
+    def begin(self, connection: sqlite3.Connection, head: Head) -> None:
+        """Get ready to follow events after ``head``. Raises IntegrityError when what is stored doesn't belong to it."""
+        ...
+
+    def apply(self, connection: sqlite3.Connection, recorded: Sequence[Recorded], mac: bytes) -> int:
+        """Take in newly appended events, the newest with ``mac``; how many rows were written. Raises IntegrityError."""
+        ...
+
+    def version(self, connection: sqlite3.Connection, stream: str) -> int | None:
+        """The proven version of a stream that is followed; None for one that isn't. Raises IntegrityError."""
         ...
 
     def forget(self) -> None:
@@ -120,6 +128,7 @@ class EventStore:
         if cause.command.startswith(MADE_HERE):
             raise InputError(f"a command id doesn't start with {MADE_HERE}", hint="choose another id")
         head = self._head or self._newest(connection)
+        self._inline.begin(connection, head)
         versions: dict[str, int] = {}
         for stream, version in (expected or {}).items():
             versions[stream] = self.version(connection, stream)
@@ -153,10 +162,22 @@ class EventStore:
             recorded.append(
                 Recorded(position, row.stream, row.version, envelope, event, has_payload=row.payload is not None)
             )
-        connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
-        self._inline.apply(connection, recorded)
+        self._insert(connection, rows)
+        before = connection.total_changes
+        written = self._inline.apply(connection, recorded, mac)
+        if connection.total_changes - before != written:
+            raise _unwritten("the projections")
         self._head = Head(position, mac, at)
         return recorded
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Insert records, and prove that they are there and nothing else was written: no trigger took or changed one."""
+        before = connection.total_changes
+        connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        written = connection.total_changes - before
+        sql = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position >= ? ORDER BY position"  # noqa: S608
+        if rows and (written != len(rows) or connection.execute(sql, (rows[0].position,)).fetchall() != rows):
+            raise _unwritten("the log")
 
     def _sealed(
         self, connection: sqlite3.Connection, draft: Draft, header: bytes, version: int, position: int, prev_mac: bytes
@@ -168,10 +189,13 @@ class EventStore:
         if draft.credential is not None:
             key, key_id = keys.random(KEY), keys.random(KEY_ID)
             wrap_epoch, wrapped = keys.wrap_profile_key(key, stream, key_id)
+            before = connection.total_changes
             connection.execute(
                 "INSERT INTO profile_keys (id, stream, epoch, wrapped) VALUES (?,?,?,?)",
                 (key_id, stream, wrap_epoch, wrapped),
             )
+            if connection.total_changes - before != 1 or self.profile_key(connection, key_id, stream) != key:
+                raise _unwritten("the keys of profiles")
             message = encode_credential(draft.credential)
             payload = sealing.seal_credential(message, key, key_id, stream, version, position, epoch)
         sealed = sealing.seal_header(header, stream, version, position, epoch)
@@ -186,7 +210,10 @@ class EventStore:
         return recorded
 
     def version(self, connection: sqlite3.Connection, stream: str) -> int:
-        """The version a stream is at; 0 when it has no records."""
+        """The version a stream is at; 0 when it has no records. Raises IntegrityError."""
+        proven = self._inline.version(connection, stream)
+        if proven is not None:
+            return proven
         row = connection.execute(
             "SELECT max(version) FROM events WHERE stream = ?", (self.sealing.stream_id(stream),)
         ).fetchone()
@@ -239,8 +266,9 @@ class EventStore:
                 yield self.opened(row)
 
     def read_stream(self, stream: str, from_version: int = 1) -> Iterator[Recorded]:
-        """The events of a stream, oldest first, checked; gaps are errors. Raises IntegrityError."""
+        """The events of a stream, oldest first, checked; gaps are errors, at the end too. Raises IntegrityError."""
         with self.database.reading() as connection:
+            newest, version = self.version(connection, stream), from_version - 1
             found = connection.execute(
                 f"SELECT {COLUMNS} FROM events WHERE stream = ? AND version >= ? ORDER BY version",  # noqa: S608
                 (self.sealing.stream_id(stream), from_version),
@@ -255,6 +283,11 @@ class EventStore:
                         position=row.position,
                     )
                 yield self.opened(row)
+            if version < newest:
+                raise IntegrityError(
+                    f"the newest of {newest} records of a stream are missing",
+                    hint="run vault verify, and restore the file from a backup",
+                )
 
     def scan(self, first: int, last: int) -> Iterator[Recorded]:
         """All events from one position to another, opened but not chained; constant memory. A gap raises IntegrityError."""
@@ -303,6 +336,13 @@ class EventStore:
         Sets ``rollback``; advances an anchor that lags behind a head chained to it, where it can be written.
         """
         compare(self)
+
+
+def _unwritten(what: str) -> IntegrityError:
+    return IntegrityError(
+        f"what was to be written to {what} isn't there, so nothing was done and nothing was handed out",
+        hint="run vault verify, and restore the file from a backup",
+    )
 
 
 def missing(position: int) -> IntegrityError:

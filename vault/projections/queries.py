@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import cast
 
 from vault.errors import NotFound
+from vault.log.records import Recorded
 from vault.log.store import EventStore
 from vault.model.agents import AgentsState
 from vault.model.choosing import Candidate
@@ -14,6 +16,7 @@ from vault.model.refresh import given_up_from
 from vault.model.rotation import RotationState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.projections.engine import Projections
+from vault.projections.lookup import Lookup, not_about
 
 
 class Queries:
@@ -22,6 +25,7 @@ class Queries:
     def __init__(self, store: EventStore, projections: Projections) -> None:
         self._store = store
         self._projections = projections
+        self._lookup: Lookup | None = None
 
     def agents(self) -> AgentsState:
         """Registered agents."""
@@ -50,6 +54,27 @@ class Queries:
         with self._store.database.reading() as connection:
             found = cast("Iterable[RotationState]", self._projections.states(connection, "rotation", agent))
             return sorted(found, key=lambda s: s.provider)
+
+    def about(
+        self, groups: Sequence[Sequence[tuple[str, str]]], low: int, high: int, size: int, *, oldest_first: bool = False
+    ) -> list[Recorded]:
+        """The first ``size`` events above ``low`` up to ``high`` that are about one of each group of (kind of subject, name).
+
+        Without groups, any. Raises IntegrityError when one is missing from the log or from its index.
+        """
+        store = self._store
+        with store.database.reading() as connection:
+            if not groups:
+                every = range(low + 1, high + 1)
+                return list(store.read(every[:size] if oldest_first else every[::-1][:size]))
+            self._lookup = self._lookup or Lookup(store.sealing, self._projections)
+            blind = [[(kind, store.sealing.blind(kind, name)) for kind, name in group] for group in groups]
+            found = list(islice(self._lookup.find(connection, blind, low, high, oldest_first=oldest_first), size))
+            events = list(store.read(row.position for row in found))
+            for row, event in zip(found, events, strict=True):
+                if row.columns not in self._projections.subjects_of(event):
+                    raise not_about(event.position)
+            return events
 
     def at(self, position: int) -> PastQueries:
         """The same questions about the moment after a position. Replays the log up to there."""

@@ -15,10 +15,12 @@ from itertools import zip_longest
 from vault.errors import IntegrityError
 from vault.log.database import snapshot
 from vault.log.records import Recorded
+from vault.log.schema import INDEXES, TABLES
 from vault.log.sealing import Sealing
 from vault.log.store import MADE_HERE, EventStore
-from vault.projections import history
+from vault.projections import heads, history
 from vault.projections.engine import CHECKPOINTS, COMMAND, INDEX, Projections
+from vault.projections.heads import Proof, log_head, model_term
 from vault.projections.models import ReadModel, State, model_of, provider_part
 
 Progress = Callable[[int, int], None]
@@ -35,12 +37,7 @@ def no_progress(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
-INDEXES = (
-    ("history_by_agent", "agent"),
-    ("history_by_provider", "provider"),
-    ("history_by_profile", "profile"),
-    ("history_by_kind", "kind"),
-)
+HISTORY_INDEXES = {name: sql for name, sql in INDEXES.items() if name.startswith("history_by_")}
 
 
 @dataclass(slots=True)
@@ -80,6 +77,7 @@ class Replay:
         self._sealing = sealing
         self._projections = projections
         self._indexer = history.Indexer(sealing)
+        self._subjects = history.Subjects(sealing.keys)
         self._command = ""
         self._run = (0, 0)
         self._commands: list[CommandRow] = []
@@ -115,7 +113,7 @@ class Replay:
         else:
             self._close_command()
             self._command, self._run = command, (item.position, item.position)
-        return self._indexer.rows(item)
+        return self._indexer.rows(item, self._subjects)
 
     def _close_command(self) -> None:
         if self._command and not self._command.startswith(MADE_HERE):
@@ -134,19 +132,33 @@ class Replay:
         yield done, rows, self._commands
         self._commands = []
 
-    def rows(self) -> Iterator[tuple[str, bytes, bytes, bytes, int, bytes]]:
+    def proof(self, head: tuple[int, bytes]) -> Proof:
+        """What the heads row must say, once everything up to ``head`` was taken in."""
+        proof = Proof(head, 0)
+        for key, track in self.tracks.items():
+            if track.model:
+                proof.models += model_term(self._sealing.keys, track.model.name, key, track.position)
+        proof.history = self._subjects.change()
+        return proof
+
+    def rows(self, proof: Proof) -> Iterator[tuple[str, bytes, bytes, bytes, int, bytes]]:
         """Fresh rows of ``read_models``."""
+        yield self._projections.heads_row(proof)
         for key, track in self.tracks.items():
             if track.model and track.state:
                 provider = provider_part(track.model.name, track.rest)
                 yield self._projections.row(track.model, key, track.agent, provider, track.position, track.state)
 
-    def compare(self, connection: sqlite3.Connection, head: int, differences: Differences) -> None:
+    def compare(self, connection: sqlite3.Connection, proof: Proof, differences: Differences) -> None:
         """Compare read models and checkpoints with what is stored."""
-        seen = 0
+        seen, head = 0, proof.head[0]
         for name, key, agent, provider, position, state in connection.execute(
             "SELECT model, key, agent, provider, position, state FROM read_models"
         ):
+            if name == heads.NAME:
+                if not self._projections.says(proof, (key, agent, provider, position, state)):
+                    differences.add(name, None, "the heads of the read models are not what the log says")
+                continue
             seen += 1
             track = self.tracks.get(key)
             if track is None or track.model is None or track.model.name != name:
@@ -156,6 +168,8 @@ class Replay:
                 differences.add(name, at, f"the read model {name} is not what the log says at position {at}")
         if seen < sum(1 for track in self.tracks.values() if track.model):
             differences.add("read_models", None, "a read model lacks a row")
+        if connection.execute("SELECT count(*) FROM read_models WHERE model = ?", (heads.NAME,)).fetchone() != (1,):
+            differences.add(heads.NAME, None, "the read models lack the row of heads")
         checkpoints = {
             m: (v, p) for m, v, p in connection.execute("SELECT model, model_version, position FROM checkpoints")
         }
@@ -182,8 +196,7 @@ class IndexComparison:
     def __init__(self, connection: sqlite3.Connection, differences: Differences) -> None:
         self._connection = connection
         self._stored = connection.execute(
-            "SELECT position, agent, provider, profile, kind, actor, program FROM history_index "
-            "ORDER BY position, agent"
+            f"SELECT {history.COLUMNS} FROM history_index ORDER BY position, agent"  # noqa: S608
         )
         self._commands = 0
         self._differences = differences
@@ -226,7 +239,8 @@ def rebuild(store: EventStore, projections: Projections, progress: Progress = no
     differences = Differences()
     with store.database.sorting_on_disk(), store.writing() as connection:
         projections.forget()
-        (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
+        newest = log_head(connection, store.sealing.genesis)
+        head = newest[0]
         replay = Replay(store.sealing, projections)
         with Aside(connection, _copy_tables), snapshot(store.database.path) as before:
             comparison = IndexComparison(before, differences)
@@ -234,11 +248,12 @@ def rebuild(store: EventStore, projections: Projections, progress: Progress = no
                 comparison.take(rows, commands)
                 progress(done, head)
             comparison.finish()
-            replay.compare(before, head, differences)
+            proof = replay.proof(newest)
+            replay.compare(before, proof, differences)
         if not differences.rows.keys().isdisjoint(REPLACED.values()):
             _replay_tables(connection, Replay(store.sealing, projections).chunks(store.scan(1, head)))
         connection.execute("DELETE FROM read_models")
-        connection.executemany("INSERT INTO read_models VALUES (?,?,?,?,?,?)", replay.rows())
+        connection.executemany("INSERT INTO read_models VALUES (?,?,?,?,?,?)", replay.rows(proof))
         connection.execute("DELETE FROM checkpoints")
         connection.executemany(
             "INSERT INTO checkpoints VALUES (?,?,?)", [(name, version, head) for name, version in CHECKPOINTS.items()]
@@ -289,21 +304,16 @@ def _replay_tables(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> N
 @contextmanager
 def _fresh_tables(connection: sqlite3.Connection) -> Iterator[None]:
     """Set the old tables aside, make empty ones; when those are filled, drop the old ones and build the indexes."""
-    for name, _ in INDEXES:
+    for name in HISTORY_INDEXES:
         connection.execute(f"DROP INDEX IF EXISTS {name}")
     for table in REPLACED:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}{OLD}")
-        connection.execute(_definition(connection, table))
+        connection.execute(TABLES[table])
     yield
     for table in REPLACED:
         connection.execute(f"DROP TABLE {table}{OLD}")
-    for name, column in INDEXES:
-        connection.execute(f"CREATE INDEX {name} ON history_index ({column}, position)")
-
-
-def _definition(connection: sqlite3.Connection, table: str) -> str:
-    (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table + OLD,)).fetchone()
-    return str(sql).replace(f'"{table}{OLD}"', table).replace(table + OLD, table)
+    for sql in HISTORY_INDEXES.values():
+        connection.execute(sql)
 
 
 def bad_record(position: int, what: str) -> IntegrityError:
