@@ -132,7 +132,7 @@ def test_a_migration_that_drops_the_guards_is_a_defect(tmp_path: Path, monkeypat
     with files.open() as context:
         know_third_schema(monkeypatch)
         folder = third_folder(tmp_path, BATCH)
-        with pytest.raises(Defect, match="after the upgrade the (table|trigger) events"):
+        with pytest.raises(Defect, match=r"after the upgrade the (table|trigger) events"):
             run_migrations(context.database.connection, folder)
 
 

@@ -159,7 +159,7 @@ def history_sum(key, tag_key, vault, index):
     names, newest = ("agent", "provider", "profile", "kind", "actor", "program"), {}
     for position, *rest in index:
         subjects, counts, tag = rest[:6], rest[6:12], rest[12]
-        for name, subject, nth in zip(names, subjects, counts):
+        for name, subject, nth in zip(names, subjects, counts, strict=True):
             need(nth == newest.get((name, subject), (0,))[0] + 1, f"a row is missing before position {position}")
             newest[name, subject] = (nth, position)
         message = b"".join(map(u64, (position, *counts))) + b"".join(subjects)
@@ -192,8 +192,12 @@ def check_database(path, secret, anchored=b""):
         place = (vault, model.encode(), u64(version), key, agent, provider, u64(position), u64(epoch))
         found = json.loads(unseal(epochs[epoch]["state"], state[4:], pae(b"vault/read-model/v1", *place)))
         if model == "heads":
-            need(position == len(rows) and base64.b64decode(found["mac"]) == rows[-1][6], "the heads are of another head")
-            need(base64.b64decode(found["models"]) == model_sum(epochs[1]["heads"], vault, models), "a read model is old")
+            need(
+                position == len(rows) and base64.b64decode(found["mac"]) == rows[-1][6], "the heads are of another head"
+            )
+            need(
+                base64.b64decode(found["models"]) == model_sum(epochs[1]["heads"], vault, models), "a read model is old"
+            )
             index = db.execute("SELECT * FROM history_index ORDER BY position, agent").fetchall()
             history = history_sum(epochs[1]["heads"], epochs[1]["history"], vault, index)
             need(base64.b64decode(found["history"]) == history, "the history index lacks rows")
