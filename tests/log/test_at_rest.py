@@ -60,7 +60,7 @@ NAMES = [
 def contents(files: Files) -> dict[str, bytes]:
     """Every file of a vault but its key file."""
     folders = (files.database.parent, files.anchor.parent)
-    return {str(path): path.read_bytes() for folder in folders for path in folder.iterdir()}
+    return {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 def moments(at: int) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ def test_the_tail_cut(left: int, whole: Files) -> None:
 
 def test_the_tail_cut_and_the_anchor_removed(whole: Files) -> None:
     with copied(whole) as files:
-        files.anchor.unlink()
+        shutil.rmtree(files.places.state)
         with tampering(files.database) as connection:
             connection.execute("DELETE FROM events WHERE position > 11")
         status, _ = first_bad(files)
