@@ -28,6 +28,7 @@ WITHOUT = {
     "helper": "speaks the tools' own protocols",
 }
 NOT_PRINTED_HERE = {
+    "vault.disconnect/1": {f"kept[].{name}" for name in ("name", "path", "why")},  # tests/cli/test_disconnecting.py
     "vault.error/1": {"error.position"},  # a log that was altered: tests/log
 }
 

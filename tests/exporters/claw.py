@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.exporters.flat import COMMANDS
 from vault.events.credentials import AnyCredential, ApiKey
 from vault.interop.plans import Outgoing, Plan, Target
 from vault.values import AgentId, ProfileId, ProviderId
@@ -18,7 +19,7 @@ def agent_folder(state: Path, agent: str = "main") -> Path:
 
 def target(state: Path) -> Target:
     """A store that is named, at the beginning of 2026."""
-    return Target({}, state.parent, state, NOW)
+    return Target({}, state.parent, state, NOW, COMMANDS)
 
 
 def out(profile: str, credential: AnyCredential | str, agent: str = "main", *, whole: bool = True) -> Outgoing:

@@ -8,6 +8,11 @@ from pathlib import Path
 from vault.interop.findings import Findings, Found
 from vault.interop.plans import Outgoing, Plan, Target
 
+COMMANDS = frozenset(
+    {"/fake/vault", "/fake/bin/vault", "/opt/vault", "/opt/my tools/vault", "/opt/my vault/bin/vault", "vault"}
+)
+"""The paths that the tests' links give the vault."""
+
 
 def outgoing(found: Sequence[Found]) -> list[Outgoing]:
     """What was found, as it would be exported."""
@@ -16,7 +21,7 @@ def outgoing(found: Sequence[Found]) -> list[Outgoing]:
 
 def target(path: Path, home: Path | None = None) -> Target:
     """A file of a test's own."""
-    return Target({}, home or path.parent, path)
+    return Target({}, home or path.parent, path, commands=COMMANDS)
 
 
 def put(plan: Plan) -> None:

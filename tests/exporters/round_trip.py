@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.exporters.flat import COMMANDS
 from vault.events.credentials import decode_credential, encode_credential
 from vault.interop.findings import Found
 from vault.interop.plans import Outgoing, Plan, Target
@@ -43,7 +44,7 @@ def kept(found: Sequence[Found], *, whole: bool = True) -> list[Outgoing]:
 
 def target(home: Path, **environ: str) -> Target:
     """A tool's place below a home folder, in the year 2026."""
-    return Target(environ, home, now=1_767_225_600_000_000)
+    return Target(environ, home, now=1_767_225_600_000_000, commands=COMMANDS)
 
 
 def done(plan: Plan) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,12 @@ def test_taking_it_back_leaves_what_was_edited_since(state: Path, command: str) 
     edited["models"]["providers"]["groq"]["apiKey"] = "${MY_GROQ_KEY}"
     edited["meta"] = {"lastTouchedVersion": "1"}
     write_json(state / "openclaw.json", edited)
-    plan = without_runs(disconnect(target(state)))
+    plan = without_runs(disconnect(replace(target(state), commands=frozenset({command}))))
     assert not plan.runs
     original["models"]["providers"]["xai"] = {"baseUrl": "http://127.0.0.1:9/xai"}
     original["models"]["providers"]["groq"] = {"apiKey": "${MY_GROQ_KEY}"}
     assert at(state / "openclaw.json") == original | {"meta": {"lastTouchedVersion": "1"}}
-    assert disconnect(target(state)).empty
+    assert disconnect(replace(target(state), commands=frozenset({command}))).empty
 
 
 @pytest.mark.parametrize("original", [{}, {"secrets": {"defaults": {}}}, {"models": {"mode": "merge"}}, None])
@@ -110,7 +111,7 @@ def test_connecting_and_taking_it_back_changes_nothing(original: Any, tmp_path: 
     if original is not None:
         write_json(state / "openclaw.json", original)
     without_runs(connect(link(command, "xai", "groq"), target(state)))
-    without_runs(disconnect(target(state)))
+    without_runs(disconnect(replace(target(state), commands=frozenset({command}))))
     assert at(state / "openclaw.json") == (original or {})
 
 
@@ -154,7 +155,7 @@ def test_a_configuration_with_comments_is_left_to_the_person(text: str, state: P
     assert command in by_hand
     assert json.dumps(ref("PROVIDER")) in by_hand
     with pytest.raises(InputError):
-        disconnect(target(state))
+        disconnect(replace(target(state), commands=frozenset({command})))
     assert snapshot(state) == before
 
 
@@ -228,7 +229,7 @@ def test_profiles_that_ask_are_taken_out_again(state: Path, command: str) -> Non
         agent_folder(state) / "openclaw-agent.sqlite", mine, {"order": {"lab": ["lab:work", "lab:own"]}}
     )
     assert connect(link(command, "lab:work"), target(state)).empty
-    plan = disconnect(target(state))
+    plan = disconnect(replace(target(state), commands=frozenset({command})))
     assert typed(plan) == [("logout", "lab:work", "--yes", "--agent", "main")]
     assert plan.removes == [state / "vault-connect.json"]
     assert "secrets" not in config(plan)
@@ -250,7 +251,7 @@ def test_a_json_store_gets_references_without_any_command(state: Path, command: 
         "keyRef": ref("lab/work"),
     }
     assert at(folder / "auth-state.json")["order"] == {"lab": ["lab:work", "lab:old"]}
-    without_runs(disconnect(target(state)))
+    without_runs(disconnect(replace(target(state), commands=frozenset({command}))))
     assert at(folder / "auth-profiles.json") == original
     assert at(folder / "auth-state.json")["order"] == {"lab": ["lab:old"]}
 

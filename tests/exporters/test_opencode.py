@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.exporters.flat import COMMANDS
 from tests.importers.stores import by_profile, skipped, snapshot, write_json
 from vault.errors import InputError, StorageError
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Reference, Token, WellKnown
@@ -43,7 +44,7 @@ CHATGPT_ENTRY = {
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
     environ = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-    return Target(environ, tmp_path / "home")
+    return Target(environ, tmp_path / "home", commands=COMMANDS)
 
 
 @pytest.fixture
@@ -347,9 +348,11 @@ def test_somebody_elses_file_is_left_alone(target: Target) -> None:
     place = plugin_file(target)
     place.parent.mkdir(parents=True)
     place.write_text("export const Mine = async () => ({})\n")
-    for do in (lambda: connect(link("groq"), target), lambda: disconnect(target)):
-        with pytest.raises(InputError, match=r"vault\.js"):
-            do()
+    with pytest.raises(InputError, match=r"vault\.js"):
+        connect(link("groq"), target)
+    plan = disconnect(target)
+    assert plan.empty
+    assert [s.path for s in plan.left_out] == [str(place)]
 
 
 def test_a_plugin_whose_table_was_broken_is_written_anew(target: Target) -> None:
@@ -491,7 +494,7 @@ def test_writing_connecting_and_disconnecting_lose_nothing(
 ) -> None:
     folder = tmp_path_factory.mktemp("lose")
     auth = write_json(folder / "auth.json", document)
-    target = Target({"XDG_CONFIG_HOME": str(folder / "config")}, folder, auth)
+    target = Target({"XDG_CONFIG_HOME": str(folder / "config")}, folder, auth, commands=COMMANDS)
     carry_out(connect(link("groq", "mistral", "openai"), target))
     kept = json.loads(auth.read_text())
     assert {name: kept[name] for name in document} == document

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "exec": ("issue", "exec_", "Credentials", "Run a program with credentials in its environment"),
     "tools": ("tools", "tools", "Other tools", "What can be done with each tool"),
     "connect": ("tools", "connect", "Other tools", "Make a tool ask the vault"),
-    "disconnect": ("tools", "disconnect", "Other tools", "Take that back"),
+    "disconnect": ("disconnecting", "disconnect", "Other tools", "Take that back"),
     "export": ("tools", "export", "Other tools", "Write credentials into a tool's own store"),
     "sync": ("tools", "sync", "Other tools", "Follow what other tools changed"),
     "helper": ("helping", "helper", "Other tools", "Answer a tool in its own protocol"),

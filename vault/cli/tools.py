@@ -111,7 +111,9 @@ def connect(
 ) -> None:
     """Make a tool ask the vault: shows the change to its configuration, then makes it. --undo takes it back."""
     if undo:
-        _disconnect(tool, agent, to, json, no_input, as_it_was=True)
+        from vault.cli.disconnecting import take_back
+
+        take_back(tool, agent, to, json, no_input, as_it_was=True)
         return
     from vault.commands.connecting import connect as make
     from vault.commands.connecting import propose
@@ -161,32 +163,6 @@ def connect(
         output.say(f"{found.title} asks the vault already")
     elif done is not None:
         output.say(f"{found.title} now asks the vault; vault disconnect {found.name} takes it back")
-
-
-def disconnect(
-    tool: ToolArgument,
-    agent: AgentOption = "main",
-    to: PathOption = "",
-    json: JsonOption = False,
-    no_input: NoInputOption = False,
-) -> None:
-    """Take back what connect changed. Edits made since stay."""
-    _disconnect(tool, agent, to, json, no_input, as_it_was=False)
-
-
-def _disconnect(tool: str, agent: str, to: str, json: bool, no_input: bool, *, as_it_was: bool) -> None:
-    from vault.commands.connecting import disconnect as take_back
-    from vault.interop.tools import tool as named
-
-    found, name = named(tool), agent_id(agent)
-    with opened(name, no_input=no_input) as context:
-        paths = take_back(context, found, Path(to).expanduser() if to else None, as_it_was=as_it_was)
-    if json:
-        output.write_json("disconnect", {"tool": found.name, "files": paths})
-        return
-    for path in paths:
-        output.say(f"{path} is as it was" if Path(path).exists() else f"{path} is gone again")
-    output.say(f"{found.title} no longer asks the vault")
 
 
 def export(

@@ -43,7 +43,7 @@ def scrub(
         ]
         differs = any(w.content != b.content for w, b in zip(plan.writes, before(plan), strict=False))
         if (differs or plan.removes or plan.runs) and not dry_run:
-            change(context, tool, link.agent, plan)
+            change(context, tool, link, plan)
     return plan
 
 

@@ -18,10 +18,11 @@ from configupdater import ConfigUpdater
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import Cloud
-from vault.interop.documents import ini_in, section_of
+from vault.interop.commands import words_of
+from vault.interop.documents import ini_in, remove_empty, section_of
 from vault.interop.entries import original_label, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
-from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.spelling import name_original
@@ -43,7 +44,6 @@ _ELSEWHERE = (
     "web_identity_token_file",
 )
 _VARIABLES = (*_FIELDS.values(), "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_BEARER_TOKEN_BEDROCK")
-_MARK = "helper aws"
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -117,15 +117,17 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Take out every ``credential_process`` that asks the vault, and the sections that held nothing else."""
+    """Take out every ``credential_process`` that is ours, and the profiles that held nothing else."""
     plan = Plan(NAME)
     _, config = _files(target.path, target.environ, target.home)
     settings = ini_in(config)
     for section in settings.sections():
-        if _MARK in _values(settings, section).get("credential_process", ""):
+        words = words_of(_values(settings, section).get("credential_process", ""))
+        if target.asks(words, "aws", tool=NAME):
             settings.remove_option(section, "credential_process")
-            if not _values(settings, section):
-                settings.remove_section(section)
+            remove_empty(settings, section)
+        elif words[1:3] == ["helper", "aws"]:
+            plan.left_out.append(Skipped(f"[{section}] credential_process", str(config), ANOTHER))
     if str(settings) != str(ini_in(config)):
         plan.writes.append(Write(config, str(settings).encode(), secret=False))
     return plan
@@ -142,8 +144,7 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
             for option in _FIELDS:
                 if document.has_section(section) and document.has_option(section, option):
                     document.remove_option(section, option)
-        if keys.has_section(name) and not _values(keys, name):
-            keys.remove_section(name)
+        remove_empty(keys, name)
         command = shlex.join(link.asks("aws", one.profile, tool=NAME))
         _set(settings, _section_of(name), "credential_process", command)
     if kind_of(credentials) != "missing":

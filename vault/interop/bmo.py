@@ -19,12 +19,14 @@ from msgspec import structs
 
 from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
+from vault.interop.commands import words_of
 from vault.interop.documents import toml_bytes, toml_in
 from vault.interop.entries import key_or_reference, original_label, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
-from vault.interop.plans import Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.plans import ANOTHER, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
+from vault.pointers import pointer_in
 from vault.providers import aliases, catalogue
 from vault.spelling import provider_original
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, foreign_provider, profile_id, provider_of
@@ -133,17 +135,21 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Take out every ``api_key`` that asks the vault."""
+    """Take out every ``api_key`` that is ours, and the tables that held nothing else."""
     plan, path = Plan(NAME), _target(target)
     document = toml_in(path)
     before = toml_bytes(document)
     providers = _providers(document)
     for name in list(providers):
         table = providers[name]
-        if isinstance(table, Mapping) and _ASKS in str(table.get("api_key", "")):
-            del table["api_key"]  # type: ignore[attr-defined]
+        value = str(table.get("api_key", "")) if isinstance(table, Mapping) else ""
+        pointer = pointer_in(value)
+        if pointer is not None and target.asks(words_of(pointer.target), "token", tool=NAME):
+            del table["api_key"]
             if not table:
                 del providers[name]
+        elif _ASKS in value:
+            plan.left_out.append(Skipped(f"providers.{shown_name(name)}.api_key", str(path), ANOTHER))
     if toml_bytes(document) != before:
         plan.writes.append(Write(path, toml_bytes(document)))
     return plan

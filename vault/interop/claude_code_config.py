@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from vault.errors import InputError
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.claude_code_store import KEYCHAIN, PLATFORM, Place, place_of
+from vault.interop.commands import asks_a_vault, words_of
 from vault.interop.documents import object_in
 from vault.interop.findings import Found, Skipped
-from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of
 from vault.interop.styled import mode_of, styled
 from vault.values import ProfileId, Secret, provider_of
@@ -102,13 +102,15 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Take the vault's ``apiKeyHelper`` out; another one stays."""
+    """Take our ``apiKeyHelper`` out; another one stays."""
     plan = Plan(NAME)
     place = place_of(target.environ, target.home, target.path)
     settings = object_in(place.settings)
-    if is_ours(settings.get(HELPER)):
+    if target.asks(words_of(settings.get(HELPER)), "api-key", tool=NAME):
         del settings[HELPER]
         plan.writes.append(_settings(place, settings))
+    elif is_ours(settings.get(HELPER)):
+        plan.left_out.append(Skipped(HELPER, str(place.settings), ANOTHER))
     return plan
 
 
@@ -160,11 +162,7 @@ def helper_line(link: Link, what: str) -> str:
 
 def is_ours(line: object) -> bool:
     """Whether a helper's line is one that asks a vault."""
-    try:
-        words = shlex.split(line) if isinstance(line, str) else []
-    except ValueError:
-        return False
-    return len(words) > 2 and words[1] == "helper" and PurePath(words[0]).stem in ("vault", "agent-vault")
+    return asks_a_vault(words_of(line))
 
 
 def _refusal(one: Outgoing, document: Mapping[str, Any], full: bool) -> str:

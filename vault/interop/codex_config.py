@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,9 +18,11 @@ from vault.errors import InputError
 from vault.events.credentials import ApiKey
 from vault.interop.codex_store import Place, place_of
 from vault.interop.codex_writing import NAME
+from vault.interop.commands import asks_a_vault
 from vault.interop.documents import object_in, toml_bytes, toml_in
 from vault.interop.findings import Found, Skipped
-from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write
+from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write
+from vault.interop.sources import shown_name
 from vault.interop.styled import mode_of
 from vault.values import ProfileId, Secret, provider_of
 
@@ -45,9 +46,12 @@ def connect(link: Link, target: Target) -> Plan:
     wanted = list(link.what) or ["openai"]
     if len({provider_of(ProfileId(what)) for what in wanted}) < len(wanted):
         raise InputError("two of the named profiles are of one provider", hint="name one of each")
-    _put(document, _ID, link, wanted[0], str(document.get("model_provider") or ""))
+    served = [what for what in wanted if _has_address(plan, place, link, what, only=len(wanted) == 1)]
+    if not served:
+        raise InputError(plan.left_out[0].why, hint="vault connect codex -p PROVIDER")
+    _put(document, _ID, link, served[0], str(document.get("model_provider") or ""))
     document["model_provider"] = _ID
-    for what in wanted[1:]:
+    for what in served[1:]:
         name = f"{_ID}-{provider_of(ProfileId(what))}"
         _put(document, name, link, what, "")
         plan.notes.append(f"codex -c model_provider={name} uses {what}")
@@ -63,7 +67,13 @@ def disconnect(target: Target) -> Plan:
     place = place_of(target.environ, target.home, target.path)
     document = toml_in(place.config)
     providers = document.get("model_providers")
-    ours = [name for name, table in providers.items() if _is_ours(table)] if isinstance(providers, dict) else []
+    known = providers if isinstance(providers, dict) else {}
+    ours = [name for name, table in known.items() if target.asks(_asked(table), "api-key", tool=NAME)]
+    plan.left_out += [
+        Skipped(f"model_providers.{shown_name(name)}", str(place.config), ANOTHER)
+        for name, table in known.items()
+        if name not in ours and _is_ours(table)
+    ]
     if not ours or not isinstance(providers, dict):
         return plan
     used = document.get("model_provider")
@@ -137,6 +147,18 @@ def _put(document: TOMLDocument, name: str, link: Link, what: str, used: str) ->
     table["auth"] = auth
 
 
+def _has_address(plan: Plan, place: Place, link: Link, what: str, *, only: bool) -> bool:
+    """Whether Codex can be sent to a provider; of several, one that it can't is left out. Raises InputError."""
+    try:
+        _address(link, what)
+    except InputError as error:
+        if only:
+            raise
+        plan.left_out.append(Skipped(what, str(place.config), error.message))
+        return False
+    return True
+
+
 def _address(link: Link, what: str) -> str:
     """Where the requests go: what is said, else the provider's own address. Raises InputError."""
     from vault.providers import catalogue
@@ -160,12 +182,14 @@ def _address(link: Link, what: str) -> str:
 
 def _is_ours(table: object) -> bool:
     """Whether a model provider's command asks a vault."""
+    return asks_a_vault(_asked(table))
+
+
+def _asked(table: object) -> list[object]:
+    """The command line of a model provider's ``auth``."""
     auth = table.get("auth") if isinstance(table, dict) else None
-    if not isinstance(auth, dict):
-        return False
-    words, command = auth.get("args"), auth.get("command")
-    asks = isinstance(words, list) and len(words) > 1 and words[0] == "helper"
-    return asks and isinstance(command, str) and PurePath(command).stem in ("vault", "agent-vault")
+    words = auth.get("args") if isinstance(auth, dict) else None
+    return [auth.get("command"), *words] if isinstance(auth, dict) and isinstance(words, list) else []
 
 
 def _before(table: Any) -> str:

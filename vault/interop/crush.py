@@ -24,6 +24,7 @@ from typing import Any
 
 from vault.errors import InputError, NotFound, TryAgain
 from vault.events.credentials import ApiKey, OAuth, Token
+from vault.interop.commands import words_of
 from vault.interop.crush_entries import (
     KEPT,
     LOGINS,
@@ -37,7 +38,7 @@ from vault.interop.crush_entries import (
 from vault.interop.documents import object_in
 from vault.interop.entries import original_label
 from vault.interop.findings import Findings, Found, Skipped
-from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.styled import mode_of, styled
 from vault.interop.tools import Orders, Tool
@@ -130,14 +131,18 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Take out every ``api_key`` that asks the vault, in both files. Raises InputError, StorageError."""
+    """Take out every ``api_key`` that is ours, in both files. Raises InputError, StorageError."""
     plan = Plan(NAME)
     files = [_target(target)] if target.path is not None else places(target.environ, target.home)
     for path in files:
         document = object_in(path)
         providers = {}
         for name, entry in _providers(document, path).items():
-            if isinstance(entry, dict) and asks_the_vault(entry.get("api_key")):
+            key = entry.get("api_key") if isinstance(entry, dict) else None
+            mine = asks_the_vault(key) and target.asks(words_of(str(key).strip()[2:-1]), "token", tool=NAME)
+            if asks_the_vault(key) and not mine:
+                plan.left_out.append(Skipped(f"providers.{shown_name(name)}.api_key", str(path), ANOTHER))
+            if mine:
                 entry = {field: value for field, value in entry.items() if field != "api_key"}
                 if not entry:
                     continue

@@ -7,13 +7,12 @@ is itself elsewhere. Quotes are refused where they would matter. Seconds since 1
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
 from vault.errors import InputError, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
+from vault.interop.commands import asks_a_vault, words_of
 from vault.interop.entries import ownership_of, usable_secret
 from vault.pointers import is_one_command, pointer_in
 from vault.providers import catalogue
@@ -65,11 +64,7 @@ def asks_the_vault(value: object) -> bool:
     text = value.strip() if isinstance(value, str) else ""
     if not (text.startswith("$(") and is_one_command(text)):
         return False
-    try:
-        words = shlex.split(text[2:-1])
-    except ValueError:
-        return False
-    return words[1:3] == ["helper", "token"] and PurePath(words[0]).stem in ("vault", "agent-vault")
+    return asks_a_vault(words_of(text[2:-1]), "token")
 
 
 def api_key_of(credential: AnyCredential, there: object) -> str:

@@ -30,7 +30,7 @@ def object_in(path: Path) -> dict[str, Any]:
     return found
 
 
-def json_bytes(document: Any, *, indent: int | None = 2, newline: bool = True) -> bytes:
+def json_bytes(document: Any, *, indent: int | str | None = 2, newline: bool = True) -> bytes:
     """A document as JSON text, its keys in the order they are in."""
     separators = None if indent else (",", ":")
     text = json.dumps(document, indent=indent, separators=separators, ensure_ascii=False)
@@ -39,11 +39,16 @@ def json_bytes(document: Any, *, indent: int | None = 2, newline: bool = True) -
 
 def toml_in(path: Path) -> TOMLDocument:
     """The TOML document in a file, comments kept. Raises InputError, StorageError."""
+    return toml_of("" if kind_of(path) == "missing" else read_text(path), str(path))
+
+
+def toml_of(text: str, path: str) -> TOMLDocument:
+    """A text as a TOML document; ``path`` names its place in messages. Raises InputError."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        return tomlkit.parse("" if kind_of(path) == "missing" else read_text(path))
+        return tomlkit.parse(text)
     except TOMLKitError:
         raise InputError(f"{path} is not valid TOML", hint="mend it, or move it away to start anew") from None
 
@@ -81,16 +86,29 @@ def yaml_bytes(document: Any) -> bytes:
 
 def ini_in(path: Path) -> ConfigUpdater:
     """The INI document in a file, comments kept, nothing interpolated. Raises InputError, StorageError."""
+    return ini_of("" if kind_of(path) == "missing" else read_text(path), str(path))
+
+
+def ini_of(text: str, path: str) -> ConfigUpdater:
+    """A text as an INI document; ``path`` names its place in messages. Raises InputError."""
     from configparser import Error
 
     from configupdater import ConfigUpdater
 
     document = ConfigUpdater(allow_no_value=True)
     try:
-        document.read_string("" if kind_of(path) == "missing" else read_text(path))
+        document.read_string(text)
     except Error:
         raise InputError(f"{path} is not a valid INI file", hint="mend it, or move it away to start anew") from None
     return document
+
+
+def remove_empty(document: ConfigUpdater, section: str) -> None:
+    """Take out a section that holds nothing but blank lines; a comment in it keeps it."""
+    from configupdater import Space
+
+    if document.has_section(section) and all(isinstance(block, Space) for block in document[section].structure):
+        document.remove_section(section)
 
 
 def _yaml() -> Any:

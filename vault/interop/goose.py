@@ -16,16 +16,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
+from vault.interop.commands import asks_a_vault
 from vault.interop.documents import object_in, yaml_bytes, yaml_in
 from vault.interop.entries import ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.hosts import provider_named_after
-from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
+from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, names_in, shown_name
 from vault.interop.styled import mode_of, styled
 from vault.interop.tools import Orders, Tool
@@ -147,10 +148,13 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Take the vault's ``auth`` out of every custom provider. Raises InputError, StorageError."""
+    """Take our ``auth`` out of every custom provider. Raises InputError, StorageError."""
     plan = Plan(NAME)
     for custom in _customs(_folder(target.path, target.environ, target.home)):
-        if _is_ours(custom.document.get("auth")):
+        auth = custom.document.get("auth")
+        if _is_ours(auth) and not target.asks(_words(auth), "token", tool=NAME):
+            plan.left_out.append(Skipped("auth", str(custom.path), ANOTHER))
+        elif _is_ours(auth):
             left = {name: value for name, value in custom.document.items() if name != "auth"}
             plan.writes.append(_custom_write(custom, left))
             plan.notes.append(f"{custom.path} has no key now: name its variable in api_key_env")
@@ -231,11 +235,12 @@ def _customs(folder: Path) -> Iterator[Custom]:
 
 def _is_ours(auth: object) -> bool:
     """Whether a custom provider's command asks a vault."""
+    return asks_a_vault(_words(auth), "token")
+
+
+def _words(auth: object) -> list[object]:
     words = auth.get("args") if isinstance(auth, dict) else None
-    command = auth.get("command") if isinstance(auth, dict) else None
-    if not isinstance(words, list) or not isinstance(command, str):
-        return False
-    return words[:2] == ["helper", "token"] and PurePath(command).stem in ("vault", "agent-vault")
+    return [auth.get("command"), *words] if isinstance(auth, dict) and isinstance(words, list) else []
 
 
 def _custom_write(custom: Custom, document: Mapping[str, Any]) -> Write:

@@ -21,7 +21,7 @@ from vault.interop.openclaw_given import Given, give, taken_back, with_reference
 from vault.interop.openclaw_place import Place, place_of
 from vault.interop.openclaw_refs import reference
 from vault.interop.openclaw_wiring import Wiring, check_command, wiring_of
-from vault.interop.plans import Link, Plan, Target
+from vault.interop.plans import ANOTHER, Link, Plan, Target
 from vault.providers import catalogue
 from vault.providers.cloud import family_of_id
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, parse_provider, profile_id, provider_of
@@ -75,6 +75,9 @@ def disconnect(target: Target) -> Plan:
     """What taking it back would do. Raises InputError, StorageError, TryAgain."""
     place = place_of(target)
     wiring = wiring_of(place, None)
+    wiring.commands = target.commands
+    for alias in sorted(wiring.others()):
+        wiring.leave_out(f"secrets.providers.{alias}", ANOTHER)
     names = {
         agent.id: [name for name, (entry, _) in agent.entries.items() if wiring.asks(entry)]
         for agent in (place.store.main, *place.store.others.values())

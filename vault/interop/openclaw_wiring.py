@@ -21,7 +21,7 @@ from vault.interop.documents import object_in
 from vault.interop.findings import Skipped
 from vault.interop.openclaw_place import Place
 from vault.interop.openclaw_refs import asks_vault, reference, refers_to
-from vault.interop.plans import Link, Plan, Write
+from vault.interop.plans import Link, Plan, Target, Write
 from vault.interop.styled import mode_of, styled
 from vault.values import MAIN_AGENT, AgentId
 
@@ -40,12 +40,16 @@ _MOST_ALIASES = 100
 
 @dataclass(slots=True)
 class Wiring:
-    """A configuration in the making. ``was`` is what the file holds, ``document`` what it will."""
+    """A configuration in the making. ``was`` is what the file holds, ``document`` what it will.
+
+    Where ``commands`` are given, only what asks by one of them, as connecting writes it, counts as the vault's.
+    """
 
     place: Place
     plan: Plan
     was: Mapping[str, Any]
     document: dict[str, Any]
+    commands: frozenset[str] | None = None
 
     def leave_out(self, name: str, why: str) -> None:
         """Say why something isn't connected."""
@@ -53,7 +57,20 @@ class Wiring:
 
     def aliases(self) -> set[str]:
         """The names the vault has there."""
-        return {name for name, entry in self.peek("secrets", "providers").items() if asks_vault(entry)}
+        known = {name for name, entry in self.peek("secrets", "providers").items() if asks_vault(entry)}
+        return known - self.others()
+
+    def others(self) -> set[str]:
+        """The names there of what asks a vault by a command that isn't among ours."""
+        entries = self.peek("secrets", "providers")
+        if self.commands is None:
+            return set()
+        target = Target({}, self.place.path, commands=self.commands)
+        return {
+            name
+            for name, entry in entries.items()
+            if asks_vault(entry) and not target.asks([entry.get("command"), *entry["args"]], NAME, tool=NAME)
+        }
 
     def alias(self, link: Link, agent: AgentId) -> str:
         """The name under which OpenClaw asks for an agent; it is put in. Raises InputError."""

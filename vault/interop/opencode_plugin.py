@@ -29,7 +29,7 @@ from vault.interop.opencode_entries import (
 )
 from vault.interop.opencode_writing import NAME, auth_file, note_of_settings
 from vault.interop.plans import Link, Plan, Target, Write
-from vault.interop.sources import kind_of, read_text
+from vault.interop.sources import kind_of, read_text, shown_name
 from vault.providers import catalogue
 from vault.spelling import is_provider_spelling, provider_original
 from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id
@@ -74,13 +74,25 @@ def connect(link: Link, target: Target) -> Plan:
 
 
 def disconnect(target: Target) -> Plan:
-    """Remove the plugin and the placeholders. Raises InputError, StorageError."""
+    """Remove the plugin, if it is as this vault made it, and the placeholders of what it serves.
+
+    Raises InputError, StorageError.
+    """
     plan, place, auth = Plan(NAME), plugin_file(target), auth_file(target)
-    if kind_of(place) == "file":
-        _own_text(place)
+    text = read_text(place) if kind_of(place) == "file" else ""
+    mine = _is_ours(text, target)
+    if mine:
         plan.removes.append(place)
+    elif text:
+        plan.left_out.append(Skipped("", str(place), "it isn't the plugin as this vault made it; remove it by hand"))
+    served = _table_in(text) if mine else {}
     document = object_in(auth)
-    left = {name: entry for name, entry in document.items() if not is_placeholder(entry)}
+    placeholders = {name for name, entry in document.items() if is_placeholder(entry)}
+    for name in sorted(name for name in placeholders if name not in served):
+        plan.left_out.append(
+            Skipped(shown_name(name), str(auth), "it is a placeholder of a vault's, and none here serves it")
+        )
+    left = {name: entry for name, entry in document.items() if name not in placeholders or name not in served}
     if left != document:
         plan.writes.append(Write(auth, json_bytes(left, newline=False)))
     return plan
@@ -231,17 +243,34 @@ def _is_login(provider: str, link: Link, document: Mapping[str, Any]) -> bool:
 
 def _served(text: str, link: Link) -> Served:
     """What the plugin serves already, asked for by today's command and agent."""
-    _, found, rest = text.partition(_TABLE)
-    if not found:
-        return {}
     try:
-        table, _ = json.JSONDecoder().raw_decode(rest)
         return {
             str(provider): _row(provider, str(row["what"]), link, login=bool(row["login"]))
-            for provider, row in table.items()
+            for provider, row in _table_in(text).items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError):
         return {}
+
+
+def _is_ours(text: str, target: Target) -> bool:
+    """Whether a plugin is to the letter what connecting writes, and all it serves is asked of this vault."""
+    table = _table_in(text)
+    asked = [row.get("ask") for row in table.values() if isinstance(row, dict)]
+    if len(asked) != len(table) or not all(
+        isinstance(w, list) and target.asks(w, "token", "api-key", tool=NAME) for w in asked
+    ):
+        return False
+    return bool(table) and text == plugin_text(table)
+
+
+def _table_in(text: str) -> dict[str, Any]:
+    """The table in a plugin's text; an empty one where there is none."""
+    _, found, rest = text.partition(_TABLE)
+    try:
+        table = json.JSONDecoder().raw_decode(rest)[0] if found else {}
+    except ValueError:
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def _own_text(place: Path) -> str:

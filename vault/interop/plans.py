@@ -18,12 +18,33 @@ from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, nam
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a tool is: its default place in this environment, or ``path``. ``now`` is microseconds UTC."""
+    """Where a tool is: its default place in this environment, or ``path``. ``now`` is microseconds UTC.
+
+    ``commands`` are the absolute paths by which this vault has tools ask it: a command line that starts with another is not ours.
+    """
 
     environ: Mapping[str, str]
     home: Path
     path: Path | None = None
     now: int = 0
+    commands: frozenset[str] = frozenset()
+
+    def asks(self, words: Sequence[object], *helpers: str, tool: str) -> bool:
+        """Whether a command line is exactly one that connecting writes: ours, whole, and marked with the tool's name."""
+        if len(words) < len(("vault", "helper", "token")) or not all(isinstance(word, str) for word in words):
+            return False
+        command, verb, helper, *rest = (str(word) for word in words)
+        if command not in self.commands or verb != "helper" or helper not in helpers:
+            return False
+        if rest and not rest[0].startswith("-"):
+            rest = rest[1:]
+        options = dict(zip(rest[::2], rest[1::2], strict=False))
+        whole = len(rest) == 2 * len(options)
+        return whole and options.pop("--tool", "") == tool and set(options) <= {"--agent"}
+
+
+ANOTHER = "it asks a vault, but not by a command line that this vault wrote"
+"""Why an entry that looks like a connection stays."""
 
 
 @dataclass(frozen=True, slots=True)
