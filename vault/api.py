@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.commands.addressing import at_server
 from vault.commands.history import Filter, read_history
 from vault.commands.issue import Issued, issue
 from vault.commands.listing import Listing, list_profiles
@@ -77,17 +78,21 @@ class Vault:
         *,
         kind: str = "api_key",
         expires_at: int | None = None,
+        base_url: str | None = None,
         label: str = "",
         reason: str = "",
         command_id: str = "",
     ) -> LoggedIn:
         """Store an API key or token for a provider (profile ``default``) or a profile (``provider:name``).
 
-        ``kind`` is api_key or token; ``expires_at`` is microseconds UTC, tokens only. A credential that was there stays in the
-        history. With a ``command_id``, a repeated call returns the first result. Raises InputError, Conflict, TryAgain.
+        ``kind`` is api_key or token; ``expires_at`` is microseconds UTC, tokens only. ``base_url`` is the server it is for where
+        that isn't the provider's own; a profile that isn't named is then called after it. What was there stays in the history.
+        With a ``command_id``, a repeated call returns the first result. Raises InputError, Conflict, TryAgain.
         """
         provider, named = target(what, self._context.environ)
-        profile = named or profile_id(provider, DEFAULT_NAME)
+        profile, server = named or profile_id(provider, DEFAULT_NAME), base_url
+        if base_url is not None:
+            profile, server = at_server(profile, base_url, named=named is not None)
         value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         check_kind(kind, expires_at)
         if expires_at is not None and not 0 < expires_at <= LATEST:
@@ -98,7 +103,14 @@ class Vault:
             credential = Token(token=value, expires_at=expires_at)
         with self._turn:
             return log_in(
-                self._context, self.agent, profile, credential, label=label, reason=reason, command=command_id
+                self._context,
+                self.agent,
+                profile,
+                credential,
+                label=label,
+                base_url=server,
+                reason=reason,
+                command=command_id,
             )
 
     def keep(self, profile: str, credential: AnyCredential, *, label: str = "", reason: str = "") -> LoggedIn:

@@ -12,6 +12,7 @@ from tests.cli.running import Real, Shell, furnish
 from tests.cli.signing_in import Place, browser_program, place_at
 from tests.support import START, Canary, Files, FixedClock, make_files
 from vault.providers import catalogue
+from vault.providers.base_urls import movers
 from vault.values import DAY
 
 
@@ -21,6 +22,7 @@ def _bare(isolated: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     names = {
         n for p in catalogue.providers() for n in (*p.env, *p.key_env, *p.also_env, *(v for s in p.env_sets for v in s))
     }
+    names |= {name for p in catalogue.providers() for name in movers(p.id)}
     for name in list(os.environ):
         if name in names or name.startswith(("OPENCODE", "OPENCLAW", "CLAWDBOT")):
             monkeypatch.delenv(name)

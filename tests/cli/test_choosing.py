@@ -60,6 +60,7 @@ def test_why_as_json(shell: Shell) -> None:
         "code": "chosen",
         "reason": "chosen",
         "until": None,
+        "base_url": None,
     }
 
 

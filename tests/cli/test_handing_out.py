@@ -57,6 +57,7 @@ def test_get_as_json(shell: Shell) -> None:
         "mode": None,
         "secret": "fake-token",
         "variables": None,
+        "base_url": None,
     }
 
 

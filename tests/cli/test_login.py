@@ -36,6 +36,7 @@ def test_json(shell: Shell) -> None:
         "kind": "api_key",
         "expires_at": None,
         "replaced": 2,
+        "base_url": None,
         "same_secret": False,
         "registered_agent": False,
     }

@@ -101,6 +101,7 @@ def why(
                             "code": c.code,
                             "reason": c.text,
                             "until": output.moment(c.until),
+                            "base_url": c.base_url or None,
                         }
                         for c in decision.considered
                     ],
@@ -126,7 +127,8 @@ def why(
 
 def _reason(line: Considered, now: int) -> str:
     text = f"{line.text}, although it is cooling down" if line.code == "chosen" and line.until else line.text
-    return text + (f" ({output.until(line.until, now)})" if line.until else "")
+    where = f", for {line.base_url} alone" if line.base_url else ""
+    return text + where + (f" ({output.until(line.until, now)})" if line.until else "")
 
 
 @order.command("get")

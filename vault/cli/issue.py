@@ -64,10 +64,14 @@ def get(
                 "mode": issued.mode or None,
                 "secret": issued.secret.reveal() if issued.single else None,
                 "variables": _revealed(issued.variables) or None,
+                "base_url": issued.base_url or None,
             },
         )
-    else:
-        output.write(issued.secret.reveal())
+        return
+    output.write(issued.secret.reveal())
+    if issued.base_url:
+        called = issued.profile or issued.source
+        output.say(output.printable(f"{called} belongs to {issued.base_url}, and is of use there alone"))
 
 
 def env(

@@ -62,6 +62,10 @@ def login(
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read a bearer token from standard input (Bedrock).")
     ] = False,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="The server a key or token is for, if not the provider's own."),
+    ] = None,
     expires_in: Annotated[str, typer.Option("--expires-in", help="A token's life: 365d, 12h.")] = "",
     label: Annotated[str, typer.Option("--label", help="A label to show in lists.")] = "",
     reason: ReasonOption = "",
@@ -74,6 +78,7 @@ def login(
     from vault.cli.moments import parse_length
     from vault.cli.signing import TYPED, Wanted, attend, find_way
     from vault.cli.targets import choose_provider
+    from vault.commands.addressing import at_server
     from vault.commands.login import check_kind, log_in
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
     from vault.unlock.references import parse_reference
@@ -105,7 +110,7 @@ def login(
         reason=reason,
     )
     name = agent_id(agent)
-    target, way = find_way(wanted, typed, no_input)
+    target, way = find_way(wanted, typed or base_url is not None, no_input)
     if way.kind == "external":
         _take_over(wanted, way, name, json, no_input)
         return
@@ -113,6 +118,9 @@ def login(
         _sign_in(wanted, target, way, name, command_id, json, no_input)
         return
     kind = check_kind(kind or ("token" if length else way.kind), length)
+    server = None
+    if base_url is not None:
+        target, server = at_server(target, base_url, named=":" in what or "@" in what or bool(profile))
     with opened(name, no_input=no_input) as context:
         _say_if_unknown(target, json)
         if pointer is not None:
@@ -129,7 +137,9 @@ def login(
             )
             expires = Instant(context.clock.now() + length) if length else None
             credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
-        done = log_in(context, name, target, credential, label=label, reason=reason, command=command_id)
+        done = log_in(
+            context, name, target, credential, label=label, base_url=server, reason=reason, command=command_id
+        )
         now = context.clock.now()
     _told(done, now, json)
 
@@ -157,6 +167,7 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
                 "fingerprint": done.facts.fingerprint,
                 "expires_at": output.moment(done.facts.expires_at),
                 "replaced": done.replaced.position if done.replaced else None,
+                "base_url": done.facts.base_url or None,
                 "same_secret": done.unchanged,
                 "registered_agent": done.registered,
             },
@@ -166,6 +177,8 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
         output.say(f"registered agent {name}, inheriting from main")
     detail = f"fingerprint {done.facts.fingerprint}" if done.facts.fingerprint else done.facts.reference
     output.say(f"logged in {target} for agent {name} ({done.facts.kind}, {detail})")
+    if done.facts.base_url:
+        output.say(output.printable(f"it belongs to {done.facts.base_url}, and is offered with that server alone"))
     if done.facts.expires_at:
         ends = output.until(done.facts.expires_at, now)
         renewed = {"external": "its own tool refreshes it", "vault": "it is refreshed when it is used"}.get(

@@ -150,7 +150,7 @@ class Wanted:
 
     def given(self) -> dict[str, str]:
         """The answers to a method's needs that came with the command."""
-        url = self.what if "://" in self.what else ""
+        url = self.what if is_url(self.what) else ""
         return {"issuer": self.issuer, "client_id": self.client_id, "host": self.host, "url": url}
 
     def line(self) -> str:
@@ -170,6 +170,12 @@ class Wanted:
         return login_line(self.what, self.agent, self.method, extra)
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is a URL, and not a profile that is called after one."""
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and ":" not in scheme
+
+
 def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Method]:
     """The profile and the method of a login. ``typed`` says that a secret is given. A person may be asked.
 
@@ -177,7 +183,7 @@ def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Me
     """
     from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL
 
-    url = "://" in wanted.what
+    url = is_url(wanted.what)
     if sum((bool(wanted.method), wanted.device, wanted.browser)) > 1:
         raise UsageError("two ways to sign in are named", hint="name one of --method, --device and --browser")
     if typed and (url or wanted.issuer or wanted.device or wanted.browser or wanted.host):

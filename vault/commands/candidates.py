@@ -12,13 +12,13 @@ from dataclasses import replace
 from vault.commands.naming import target
 from vault.commands.replaced import replaced
 from vault.context import Context
-from vault.errors import NotReady, VaultError
+from vault.errors import InputError, NotReady, VaultError
 from vault.model.choosing import Candidate, Decision, choose
 from vault.pointers import pointer_in
 from vault.projections.queries import Queries, View
-from vault.providers import catalogue
+from vault.providers import base_urls, catalogue
 from vault.providers.cloud import MEMBERS, OVERRIDDEN, family_of_id
-from vault.settings import SOURCES
+from vault.settings import SOURCES, VARIABLES
 from vault.unlock.references import quick
 from vault.values import AgentId, ProfileId, ProviderId
 
@@ -26,6 +26,8 @@ SESSION_PIN = "VAULT_PIN"
 STORED_ONLY = ("stored",)
 CHILD_WAYS = ("exec", "env")
 STORE_WAYS = ("export", "connect", "list")
+ADDRESS_WAYS = (*CHILD_WAYS, "get", "probe", "list")
+"""The ways in which a credential's address goes along with it: in a variable, in a line for a person, or by going there."""
 _CLOUD_KEYS = ("auth_source", "family", "region", "profile", "project", "location", "endpoint", "resource")
 
 
@@ -37,10 +39,12 @@ def choose_among(
     sources: Sequence[str],
     queries: Queries | None = None,
     now: int | None = None,
+    carries: bool = True,
 ) -> Decision:
     """Choose by the sources given, first first, whatever the settings say.
 
-    Raises NotFound for an unknown agent, NotReady for a VAULT_PIN that can't be understood.
+    ``carries`` says whether who asks takes another server's address along with its credential. Raises NotFound for an
+    unknown agent, NotReady for a VAULT_PIN that can't be understood.
     """
     view = View(queries or context.queries, agent)
     order, ordered_by = view.order(provider)
@@ -50,10 +54,11 @@ def choose_among(
     dotenv = "dotenv" in {*context.settings.sources, *sources}
     set_here = [name for name in names if context.environ.get(name, "").strip()]
     in_file = {name: value for name, value in context.dotenv_written.items() if dotenv and name in names}
+    candidates = [resolvable(context, candidate, moment) for candidate in view.candidates(provider)]
     return choose(
         agent,
         provider,
-        [resolvable(context, candidate, moment) for candidate in view.candidates(provider)],
+        candidates,
         moment,
         pin=pin,
         pinned_by=pinned_by,
@@ -68,11 +73,52 @@ def choose_among(
             *(f"dotenv:{name}" for name in in_file if not _holds_secret(context.dotenv.get(name, ""))),
         ],
         sources=sources,
+        home=home_of(context, provider, candidates),
+        moved=moved_variables(context, provider, dotenv) if queries is None else {},
+        carries=carries,
     )
+
+
+def source_of(written: str) -> str:
+    """The source of a variable, by how a decision writes it: ``env`` is ``environment``."""
+    return next(source for source, short in VARIABLES.items() if short == written)
 
 
 def _holds_secret(value: str) -> bool:
     return bool(value.strip()) and pointer_in(value) is None
+
+
+def home_of(context: Context, provider: ProviderId, candidates: Sequence[Candidate]) -> str:
+    """Where a provider is, if not at its own address: by the settings; one's own provider is where all its credentials are."""
+    endpoint = context.settings.provider(provider).endpoint
+    try:
+        if endpoint:
+            return base_urls.elsewhere(provider, endpoint)
+    except InputError:
+        return ""
+    found = {c.facts.base_url for c in candidates if c.facts is not None and c.facts.base_url}
+    return found.pop() if len(found) == 1 and catalogue.provider(provider) is None else ""
+
+
+def moved_variables(context: Context, provider: ProviderId, dotenv: bool = True) -> dict[str, str]:
+    """For each source of variables that leads a provider's programs to another server, that server's address.
+
+    What the environment says holds for the files too, and not the other way round: a project's file may not say where a key of
+    the environment goes. An address that the settings name as the provider's is no other server.
+    """
+    found: dict[str, str] = {}
+    endpoint = context.settings.provider(provider).endpoint
+    places: dict[str, Mapping[str, str]] = {
+        "environment": context.environ,
+        "envfile": {**context.env_file.variables, **context.environ},
+    }
+    if dotenv:
+        places["dotenv"] = {**context.dotenv, **context.environ}
+    for source, variables in places.items():
+        address = base_urls.moved_by(provider, variables)[1]
+        if address and not base_urls.same(address, endpoint):
+            found[source] = address
+    return found
 
 
 def session_pins(environ: Mapping[str, str]) -> dict[ProviderId, ProfileId]:

@@ -102,7 +102,14 @@ def _credential(
 ) -> tuple[list[Draft], Line]:
     state = context.queries.profile(found.agent, found.profile)
     stream = profile_stream(found.agent, found.profile)
-    facts = facts_of(context, found.credential, label=found.label, account=found.account, ownership=found.ownership)
+    facts = facts_of(
+        context,
+        found.credential,
+        label=found.label,
+        account=found.account,
+        ownership=found.ownership,
+        base_url=found.base_url,
+    )
     known = frozenset(
         (r.event.credential.fingerprint, r.event.credential.refresh_fingerprint)
         for r in context.store.read_stream(stream)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vault.commands.candidates import family_of
+from vault.commands.addressing import addressed
+from vault.commands.candidates import family_of, moved_variables, source_of
 from vault.commands.naming import with_agent
 from vault.commands.ready import Ready, after_failures, named_candidate, nothing_usable, unresolved
 from vault.commands.why import decide
@@ -32,6 +33,7 @@ class Issued:
 
     ``mode`` is a cloud provider's; ``variables`` is then all that belongs together, with values, a region and the like among
     them, and ``secret`` the main one of the secrets, all there is when ``single``. Both are empty for other providers.
+    ``base_url`` is the server it belongs to where that isn't the provider's own; ``note`` is what should be said.
     """
 
     agent: str
@@ -46,11 +48,15 @@ class Issued:
     mode: str = ""
     variables: Mapping[str, Secret] = field(default_factory=dict)
     single: bool = True
+    base_url: str = ""
+    address: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def values(self) -> dict[str, Secret]:
         """The variables it belongs in, and what is in them."""
-        return dict(self.variables) or dict.fromkeys(self.names, self.secret)
+        held = dict(self.variables) or dict.fromkeys(self.names, self.secret)
+        return held | {name: Secret(url) for name, url in self.address.items()} if held else held
 
 
 def issue(
@@ -95,6 +101,9 @@ def hand_out(context: Context, ready: Sequence[Ready], *, way: str, reason: str 
             r.mode,
             r.variables,
             r.single,
+            r.base_url,
+            r.address,
+            r.note,
         )
         for r, record in zip(ready, recorded, strict=True)
     ]
@@ -153,7 +162,8 @@ def of_variable(
         program=program,
     )
     ready = Ready(event, Secret(value), "environment", (name,), note=instead(decision))
-    return after_failures(ready, failed)
+    address = moved_variables(context, provider).get(source_of(source), "")
+    return after_failures(addressed(context, ready, address, way), failed)
 
 
 def instead(decision: Decision) -> str:
@@ -228,7 +238,8 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
         way=way,
         program=program,
     )
-    return Ready(event, Secret(secret), credential.kind, names, credential.expires(), removed=removed, note=note)
+    ready = Ready(event, Secret(secret), credential.kind, names, credential.expires(), removed=removed, note=note)
+    return addressed(context, ready, candidate.facts.base_url if candidate.facts else "", way)
 
 
 def of_cloud(

@@ -98,18 +98,24 @@ def log_in(
     label: str = "",
     account: str = "",
     ownership: str = "vault",
+    base_url: str | None = None,
     reason: str = "",
     command: str = "",
 ) -> LoggedIn:
-    """Store a credential as a profile's current one. Raises NewerVersion, Conflict, TryAgain, StorageError."""
+    """Store a credential as a profile's current one. Raises NewerVersion, Conflict, TryAgain, StorageError.
+
+    ``base_url`` is the server it belongs to, empty for the provider's own; without one it is the server of what was there before.
+    """
     facts = facts_of(context, credential, label=label, account=account, ownership=ownership)
     stream = profile_stream(agent, profile)
     seen: list[ProfileState | None] = [None]
 
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
         seen[0] = state = context.queries.profile(agent, profile)
-        kept = label or (state.current.facts.label if state and state.current else "")
-        event = profile_model.log_in(state, agent, profile, msgspec.structs.replace(facts, label=kept))
+        before = state.current.facts if state and state.current else None
+        kept = label or (before.label if before else "")
+        server = base_url if base_url is not None else before.base_url if before else ""
+        event = profile_model.log_in(state, agent, profile, msgspec.structs.replace(facts, label=kept, base_url=server))
         first, expected = registration(context, agent)
         drafts = [
             *first,
@@ -178,4 +184,9 @@ def check_kind(kind: str, expires_in: int | None) -> str:
 
 
 def _same(old: CredentialFacts, new: CredentialFacts) -> bool:
-    return (old.kind, old.fingerprint, old.reference) == (new.kind, new.fingerprint, new.reference)
+    return (old.kind, old.fingerprint, old.reference, old.base_url) == (
+        new.kind,
+        new.fingerprint,
+        new.reference,
+        new.base_url,
+    )

@@ -86,7 +86,7 @@ def probe(context: Context, agent: AgentId, provider: ProviderId, profile: Profi
         provider,
         ready.kind,
         ready.secret,
-        place.endpoint,
+        ready.base_url or place.endpoint,
         region=place.region,
         api_version=place.api_version,
         account=account,

@@ -22,7 +22,8 @@ class Ready:
     """A credential about to be handed out, as ``Issued``.
 
     ``single`` says that the secret is all there is to it; ``removed`` are the variables that must leave a child's environment,
-    beside the provider's own; ``note`` is what should be said about it.
+    beside the provider's own; ``note`` is what should be said about it. ``base_url`` is the server it belongs to where that isn't
+    the provider's own, and ``address`` the variables that carry it.
     """
 
     event: CredentialIssued
@@ -35,11 +36,14 @@ class Ready:
     single: bool = True
     removed: frozenset[str] = frozenset()
     note: str = ""
+    base_url: str = ""
+    address: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, Secret]:
         """The variables of a child's environment, and what is in them."""
-        return dict(self.variables) or dict.fromkeys(self.names, self.secret)
+        held = dict(self.variables) or dict.fromkeys(self.names, self.secret)
+        return held | {name: Secret(url) for name, url in self.address.items()} if held else held
 
 
 def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
@@ -66,6 +70,11 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
         return NotFound(
             f"{what}: {why}", hint=f"vault order clear --provider {provider}, or name the profile in the order"
         )
+    theirs = next((c for c in decision.considered if c.code == "other_server"), None)
+    if theirs is not None:
+        use = f"name it where that server is meant: vault exec --provider {theirs.what} -- COMMAND"
+        store = f"store what belongs there: vault login {provider} --base-url {theirs.base_url}"
+        return NotFound(f"{what}: {why} ({theirs.base_url})", hint=use if theirs.owner else store)
     if codes & {"expired", "needs_sign_in", "replaced"}:
         return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
     if "stale" in codes:

@@ -50,7 +50,15 @@ def sign_in(
     )
     signed = run(login_flow(method, start), ui, clock=context.clock)
     done = log_in(
-        context, agent, profile, signed.credential, label=label, account=signed.account, reason=reason, command=command
+        context,
+        agent,
+        profile,
+        signed.credential,
+        label=label,
+        account=signed.account,
+        base_url="",
+        reason=reason,
+        command=command,
     )
     return SignedInTo(done, signed.notes)
 

@@ -1,14 +1,15 @@
 """why: the decision for an agent at a provider, with every candidate and its reason. Nothing is handed out.
 
 ``decide`` is asked by everything that chooses a credential, with the way it will be used: ``get``, ``api``, ``helper NAME``,
-``exec``, ``env``, ``export``. The way decides the order of the sources (``candidates.sources_for``), and nothing else.
+``exec``, ``env``, ``export``. The way decides the order of the sources (``candidates.sources_for``), and whether a credential of
+another server can be chosen (``candidates.ADDRESS_WAYS``); nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from vault.commands.candidates import CHILD_WAYS, STORE_WAYS, choose_among, family_of, sources_for
+from vault.commands.candidates import ADDRESS_WAYS, CHILD_WAYS, STORE_WAYS, choose_among, family_of, sources_for
 from vault.context import Context
 from vault.model.choosing import Decision
 from vault.projections.queries import Queries
@@ -41,7 +42,8 @@ def decide(
 
         return decide_cloud(context, agent, provider, now=now)
     sources = sources_for(context, provider, way)
-    decision = choose_among(context, agent, provider, sources=sources, queries=queries, now=now)
+    carries = way in ADDRESS_WAYS
+    decision = choose_among(context, agent, provider, sources=sources, queries=queries, now=now, carries=carries)
     if allowed and decision.chosen is None and not decision.considered and _is_local(context, provider):
         return replace(decision, basis=NEEDS_NONE)
     if allowed:

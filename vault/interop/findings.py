@@ -14,6 +14,7 @@ class Found:
     """A credential that can be taken over. ``ownership`` is vault, external or copy; ``why`` says why that one.
 
     ``former`` is what earlier versions called the profile, where that is something else.
+    ``base_url`` is the server it belongs to where that isn't the provider's own: it is never sent anywhere else.
     """
 
     agent: AgentId
@@ -27,6 +28,7 @@ class Found:
     last_used: int | None = None
     health: Health | None = None
     former: ProfileId | None = None
+    base_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ Order of precedence: the session's pin; the agent's pin; the sources (environmen
 otherwise); among stored profiles the explicit order if one is set (others excluded), else oauth, token, api_key, then least
 recently used. Those cooling down come last, the soonest end first. A pinned profile is used whatever its health. A profile that
 is logged out is missing, and hides nothing. Nothing depends on anything but the arguments.
+
+A credential that belongs to another server than the provider's own is chosen only by a pin or an order that names it, and only
+for somebody who takes its address along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vault.events.credentials import CredentialFacts
@@ -19,6 +22,7 @@ RANKS = {"oauth": 0, "token": 1, "wellknown": 1, "api_key": 2, "reference": 2, "
 
 BY_SESSION = "pinned for this session by VAULT_PIN"
 
+NOWHERE: Mapping[str, str] = {}
 _PLACES = {"environment": "the environment", "dotenv": "the project's .env", "envfile": "the env file"}
 
 CODES = {
@@ -45,6 +49,7 @@ CODES = {
     "provider_disabled": "the settings disable this provider",
     "wrong_provider": "belongs to another provider",
     "no_secret": "holds no single secret that could be handed out",
+    "other_server": "passed over: it belongs to another server, and is used only by its name",
 }
 
 
@@ -73,7 +78,7 @@ class Considered:
     """A candidate and what became of it. ``what`` is a profile id or ``env:NAME``.
 
     ``until`` (microseconds) is when the wait it was put aside for ends, or when it expired; a chosen one has it when it is
-    cooling down and nothing else was better.
+    cooling down and nothing else was better. ``base_url`` is the server it belongs to where that isn't the provider's own.
     """
 
     what: str
@@ -81,6 +86,7 @@ class Considered:
     owner: str = ""
     kind: str = ""
     until: int | None = None
+    base_url: str = ""
 
     @property
     def text(self) -> str:
@@ -116,23 +122,31 @@ def choose(
     envfile: Sequence[str] = (),
     pointing: Sequence[str] = (),
     sources: Sequence[str] = ("environment", "dotenv", "envfile", "stored"),
+    home: str = "",
+    moved: Mapping[str, str] = NOWHERE,
+    carries: bool = True,
 ) -> Decision:
     """Choose for (agent, provider). ``candidates`` come nearest owner first.
 
     ``environment``, ``dotenv`` and ``envfile`` are names of variables that are set there; ``sources`` those that may be
     used, first first. ``pointing`` are variables (``env:NAME``, ``dotenv:NAME``) that are set and hold no secret.
     ``session_pin`` is the profile pinned for this process and what it starts; it comes before the agent's ``pin``.
+    ``home`` is the provider's address by the settings, or, of one's own provider, by what is stored; ``moved`` says for a source
+    of variables to which other server it leads the provider's programs; ``carries`` whether who asks takes the address along.
     """
     pin, pinned = (session_pin, BY_SESSION) if session_pin else (pin, f"pinned for agent {pinned_by}")
     visible, others = _visible(candidates)
-    ranked, passed, basis = _stored(provider, visible, now, pin, pinned, order, ordered_by)
+    ranked, passed, basis = _stored(provider, visible, now, pin, pinned, order, ordered_by, home, carries)
     passed += others
     offers = {
-        "environment": [Considered(f"env:{name}", "next", kind="environment") for name in environment],
-        "dotenv": [Considered(f"dotenv:{name}", "next", kind="environment") for name in dotenv],
-        "envfile": [Considered(f"envfile:{name}", "next", kind="environment") for name in envfile],
+        "environment": _variables("environment", "env", environment, moved),
+        "dotenv": _variables("dotenv", "dotenv", dotenv, moved),
+        "envfile": _variables("envfile", "envfile", envfile, moved),
         "stored": ranked,
     }
+    for source in moved if not carries else ():
+        passed += [replace(c, code="other_server") for c in offers[source]]
+        offers[source] = []
     lines: list[Considered] = []
     chosen: Considered | None = None
     winner = ""
@@ -196,6 +210,11 @@ def _nothing_set(sources: Sequence[str]) -> str:
     return f"no variable is set in {places}" if places else "so is everything else"
 
 
+def _variables(source: str, written: str, names: Sequence[str], moved: Mapping[str, str]) -> list[Considered]:
+    address = moved.get(source, "")
+    return [Considered(f"{written}:{name}", "next", kind="environment", base_url=address) for name in names]
+
+
 def _visible(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Considered]]:
     """One candidate for each profile id, and what became of the others of that id.
 
@@ -229,6 +248,8 @@ def _stored(
     pinned: str,
     order: Sequence[str] | None,
     ordered_by: str,
+    home: str,
+    carries: bool,
 ) -> tuple[list[Considered], list[Considered], str]:
     """Usable stored profiles in order, those passed over, and the basis in words."""
     by_profile = {c.profile: c for c in visible}
@@ -245,14 +266,17 @@ def _stored(
     for profile in named:
         candidate = by_profile.get(profile, Candidate(profile, "", None))
         kind = candidate.facts.kind if candidate.facts else ""
+        address = _address(candidate, home)
         code, until = trouble(candidate, provider, now)
         if code and not (pin and code == "disabled"):
-            passed.append(Considered(profile, code, candidate.owner, kind, until))
+            passed.append(Considered(profile, code, candidate.owner, kind, until, address))
+        elif address and not (carries and (pin or order is not None)):
+            passed.append(Considered(profile, "other_server", candidate.owner, kind, None, address))
         elif candidate.health.cooldown_until > now and not pin:
             end = candidate.health.cooldown_until
-            cooling.append(Considered(profile, "cooling_down", candidate.owner, kind, end))
+            cooling.append(Considered(profile, "cooling_down", candidate.owner, kind, end, address))
         else:
-            usable.append(Considered(profile, "next", candidate.owner, kind))
+            usable.append(Considered(profile, "next", candidate.owner, kind, None, address))
     cooling.sort(key=lambda c: c.until or 0)
     for candidate in visible:
         if candidate.profile in named:
@@ -260,8 +284,15 @@ def _stored(
         if candidate.facts is None:
             passed.append(_absent(candidate))
         else:
-            passed.append(Considered(candidate.profile, excluded, candidate.owner, candidate.facts.kind))
+            kind, address = candidate.facts.kind, _address(candidate, home)
+            passed.append(Considered(candidate.profile, excluded, candidate.owner, kind, None, address))
     return usable + cooling, passed, basis
+
+
+def _address(candidate: Candidate, home: str) -> str:
+    """The server a credential belongs to, where that isn't where the provider is."""
+    address = candidate.facts.base_url if candidate.facts else ""
+    return "" if address == home else address
 
 
 def _rank(candidate: Candidate) -> tuple[int, int, int, str]:

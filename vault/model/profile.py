@@ -162,12 +162,16 @@ def take_over(
     """Decide an import; None when it would change nothing.
 
     ``known`` holds the (fingerprint, refresh fingerprint) pairs this profile was ever given by an import from the same
-    tool: taking one of those over a second time could undo a newer login, so it isn't done.
+    tool: taking one of those over a second time could undo a newer login, so it isn't done. That the one that is held belongs to
+    another server is news all the same.
     """
     decidable(state)
+    held = state.current.facts if state and state.current else None
+    if held and facts.base_url not in ("", held.base_url) and _same(held, facts):
+        return ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool, path=path, why=why)
     if (facts.fingerprint, facts.refresh_fingerprint) in known:
         return None
-    if state and state.current and _same(state.current.facts, facts):
+    if held and _same(held, facts):
         return None
     return ProfileImported(agent=agent, profile=profile, credential=facts, tool=tool, path=path, why=why)
 

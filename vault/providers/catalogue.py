@@ -238,10 +238,10 @@ def environment_hits(environ: Mapping[str, str]) -> list[tuple[ProviderId, str]]
     return [(provider, name) for provider, name in hits if pointer_in(environ[name]) is None]
 
 
-def embedded_rows() -> list[dict[str, Any]]:
-    """What models.dev said when this version of vault was made, as rows of ``stored``."""
+def embedded_rows(*, additions: bool = False) -> list[dict[str, Any]]:
+    """What models.dev said when this version of vault was made, as rows of ``stored``; with vault's ``additions`` if asked."""
     rows: list[dict[str, Any]] = _embedded()["providers"]
-    return rows
+    return _embedded()["additions"] + rows if additions else rows
 
 
 def _catalogue() -> dict[ProviderId, Provider]:
