@@ -164,6 +164,13 @@ def original_of(profile: str) -> tuple[str, str]:
     return provider_original(provider), name_original(name)
 
 
+def foreign_shown(profile: str) -> str:
+    """What a profile or a provider is called in the tool it came from, where its id is a spelling of that; else nothing."""
+    provider, name = original_of(profile)
+    whole = f"{provider}:{name}" if name else provider
+    return whole if whole != profile else ""
+
+
 def parse_secret(text: str) -> str:
     """Check a secret as it came from a prompt, a pipe or a file: one line, not empty. Raises InputError.
 

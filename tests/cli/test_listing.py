@@ -31,6 +31,7 @@ BODY = {
     "reason",
     "pinned",
     "in_order",
+    "original",
     "health",
 }
 
@@ -236,3 +237,12 @@ def test_a_pipe_gets_no_colour_and_no_cut_lines(real: Real) -> None:
     assert "n" * 128 in told.out
     assert "l" * 200 in told.out
     assert "\x1b" not in told.out
+
+
+def test_a_name_of_another_tool_is_shown_as_it_is_there(shell: Shell) -> None:
+    shell("login", "%4c%4d%53tudio:my%20team", "--stdin", stdin="fake-key-1")
+    assert "LMStudio:my team" in shell("list").out
+    assert "LMStudio:my team" in shell("show", "%4c%4d%53tudio:my%20team").out
+    assert "%4c%4d%53tudio:my%20team (LMStudio:my team)" in shell("why", "%4c%4d%53tudio").out
+    assert "%4c%4d%53tudio:my%20team (LMStudio:my team)" in shell("history").out
+    assert shell.json("list")["profiles"][0]["original"] == "LMStudio:my team"

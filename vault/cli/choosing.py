@@ -117,12 +117,19 @@ def why(
         if decision.considered:
             output.table(
                 ("CANDIDATE", "KIND", "AGENT", "REASON"),
-                [(c.what, c.kind, c.owner, _reason(c, now)) for c in decision.considered],
+                [
+                    (output.with_original(c.what) if c.owner else c.what, c.kind, c.owner, _reason(c, now))
+                    for c in decision.considered
+                ],
             )
         if isinstance(decision, CloudDecision) and not chosen:
             output.say(decision.basis)
         if other is not None:
             output.say(output.printable(told_otherwise(other, purpose)))
+
+
+def _named(line: Considered) -> str:
+    return output.with_original(line.what) if line.owner else line.what
 
 
 def _reason(line: Considered, now: int) -> str:

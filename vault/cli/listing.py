@@ -8,6 +8,7 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ProfileArgument, ProviderOption, agent_id, opened
+from vault.values import foreign_shown
 
 if TYPE_CHECKING:
     from vault.commands.listing import Listed
@@ -102,6 +103,7 @@ def show(
             return
         lines = [
             ("profile", listed.profile),
+            ("original name", output.printable(foreign_shown(listed.profile))),
             ("agent", listed.owner + (f" (inherited by {name})" if listed.inherited_from else "")),
             ("kind", listed.held.facts.kind),
             ("label", listed.held.facts.label),
@@ -127,7 +129,7 @@ def _row(listed: Listed, now: int) -> tuple[str, ...]:
     return (
         listed.profile,
         facts.kind,
-        facts.label or facts.account or facts.reference,
+        facts.label or facts.account or facts.reference or output.printable(foreign_shown(listed.profile)),
         facts.fingerprint,
         output.span(now - listed.held.since),
         _expiry(listed, now),
@@ -170,6 +172,7 @@ def _body(listed: Listed, now: int) -> dict[str, Any]:
     facts, health = listed.held.facts, listed.health
     return {
         "profile": listed.profile,
+        "original": foreign_shown(listed.profile) or None,
         "provider": listed.provider,
         "owner": listed.owner,
         "inherited_from": listed.inherited_from or None,

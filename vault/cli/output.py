@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from vault.errors import IntegrityError, VaultError
-from vault.values import DAY, HOUR, MINUTE, SECOND, format_instant_exact
+from vault.values import DAY, HOUR, MINUTE, SECOND, foreign_shown, format_instant_exact
 
 
 def say(text: str) -> None:
@@ -86,6 +86,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def printable(text: str) -> str:
     """A text from elsewhere without control characters, so that no label can play tricks with the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def with_original(profile: str) -> str:
+    """A profile's id, and what it is called in the tool it came from where that is something else."""
+    original = foreign_shown(profile)
+    return f"{profile} ({printable(original)})" if original else profile
 
 
 def moment(at: int | None) -> str | None:

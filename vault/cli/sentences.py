@@ -16,6 +16,8 @@ def who(recorded: Recorded) -> str:
 def sentence(recorded: Recorded) -> str:
     """What happened."""
     text = _sentence(recorded.event)
+    profile = getattr(recorded.event, "profile", "")
+    text = text.replace(profile, output.with_original(profile), 1) if profile else text
     reason = recorded.envelope.reason
     return f"{text}: {reason}" if reason else text
 
