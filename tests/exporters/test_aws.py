@@ -78,6 +78,39 @@ def test_written_over_itself_it_is_the_same_files(tmp_path: Path) -> None:
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).map(lambda t: f"fake-{t}")
 
 
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [
+        ("x_security_token_expires = 2026-01-01T02:00:00+02:00", 1_767_225_600_000_000),
+        ("x_security_token_expires = 2026-01-01T00:00:00Z", 1_767_225_600_000_000),
+        ("expiration = 2026-01-01 00:00:00", 1_767_225_600_000_000),
+        ("aws_expiration = 2025-12-31T19:00:00-05:00", 1_767_225_600_000_000),
+        ("aws_session_expiration = 2026-01-01T00:00:00+00:00", 1_767_225_600_000_000),
+        ("x_security_token_expires = soon", None),
+        ("x_security_token_expires = 0001-01-01T00:00:00+23:59", None),
+        ("", None),
+    ],
+)
+def test_the_expiry_of_session_keys_is_read_kept_and_written(tmp_path: Path, line: str, ends: int | None) -> None:
+    path = tmp_path / "credentials"
+    keys = "aws_access_key_id = fake-id\naws_secret_access_key = fake-secret\naws_security_token = fake-session"
+    path.write_text(f"[saml]\n{keys}\n{line}\n")
+    (found,) = aws.read(path, {}, tmp_path).found
+    assert found.credential.expires() == ends
+    assert isinstance(found.credential, Cloud)
+    assert found.credential.secrets["AWS_SESSION_TOKEN"] == "fake-session"
+    new = tmp_path / "new" / "credentials"
+    put(aws.write(outgoing([found]), {}, target(new)))
+    assert ("x_security_token_expires = 2026-01-01T00:00:00Z" in new.read_text()) == (ends is not None)
+    assert [f.credential.expires() for f in aws.read(new, {}, tmp_path).found] == [ends]
+    values = aws.inject(outgoing([found]), target(new)).variables
+    assert ("AWS_CREDENTIAL_EXPIRATION" in values) == (ends is not None)
+    if ends is not None:
+        put(aws.write(outgoing([found]), {}, target(path)))
+        option = line.partition(" ")[0]
+        assert f"{option} = 2026-01-01T00:00:00Z" in path.read_text(), "under the name it has there"
+
+
 PROFILES = st.sampled_from(["default", "work", "a-b", "x.1", "my team", "50%", "Ü", "it's"])
 
 

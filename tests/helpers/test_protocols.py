@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.helpers.desk import Counter
-from vault.events.credentials import ApiKey, OAuth, Token
+from vault.events.credentials import ApiKey, Cloud, OAuth, Token
 from vault.interop.helpers import helpers
 from vault.values import HOUR, SECOND
 
@@ -169,6 +169,24 @@ def test_aws_wants_a_key_pair(counter: Counter) -> None:
     said = counter.ask("aws", "amazon-bedrock")
     assert (said.out, said.status) == (b"", 66)
     assert "no AWS access key" in said.err
+
+
+def test_aws_keys_are_given_with_their_expiration_and_not_after_it(counter: Counter) -> None:
+    secrets = {"AWS_ACCESS_KEY_ID": "fake-id", "AWS_SECRET_ACCESS_KEY": "fake-secret", "AWS_SESSION_TOKEN": "fake-s"}
+    ends = counter.clock.now() + HOUR
+    counter.login("amazon-bedrock:saml", Cloud(mode="env", facts={"expires_at": str(ends)}, secrets=secrets))
+    for what in ("amazon-bedrock:saml", "amazon-bedrock"):
+        assert json.loads(counter.ask("aws", what).out) == {
+            "Version": 1,
+            "AccessKeyId": "fake-id",
+            "SecretAccessKey": "fake-secret",
+            "SessionToken": "fake-s",
+            "Expiration": "2026-01-01T01:00:00Z",
+        }
+    counter.clock.forward(2 * HOUR)
+    for what in ("amazon-bedrock:saml", "amazon-bedrock"):
+        said = counter.ask("aws", what)
+        assert (said.out, said.status) == (b"", 82), said.err
 
 
 def test_a_tool_is_given_tokens_with_life_left(counter: Counter) -> None:

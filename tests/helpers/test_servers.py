@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.desk import Counter
+from tests.support import ROOT
 from vault.errors import InputError
 from vault.events.credentials import ApiKey, OAuth, Reference, Token
 from vault.interop.servers import docker_server, server_at, server_of
@@ -197,6 +198,19 @@ def test_a_value_is_cut_at_line_feeds_alone(counter: Counter, mark: str) -> None
     assert git(counter, "get", host=HOST) == {"username": "octo", "password": secret}
     git(counter, "erase", host=HOST, username="octo", password="fake")
     assert password(counter, HOST) == secret
+
+
+@pytest.mark.parametrize("secret", [" fake ", "fake\u2028", "\x85fake", "\tfake\f"])
+def test_blanks_around_a_password_are_a_part_of_it(counter: Counter, secret: str) -> None:
+    git(counter, "store", host=HOST, username="octo", password=secret)
+    assert password(counter, HOST) == secret
+    docker(counter, "store", "ghcr.io", "octo", secret)
+    assert (docker(counter, "get", "ghcr.io") or {})["Secret"] == secret
+
+
+def test_nothing_in_the_program_splits_lines_at_more_than_line_feeds() -> None:
+    for path in (ROOT / "vault").rglob("*.py"):
+        assert "splitlines" not in path.read_text(), path
 
 
 def test_what_would_break_the_lines_is_not_said(counter: Counter) -> None:

@@ -60,7 +60,8 @@ class Stage:
             env=self.environ,
             check=False,
         )
-        for line in (done.stderr + done.stdout).splitlines():
+        said = done.stderr + done.stdout
+        for line in said.removesuffix("\n").split("\n") if said else ():
             output.write(f"  {line}")
         if done.returncode:
             raise Defect(f"the demo's step vault {arguments.split()[0]} ended with status {done.returncode}")

@@ -59,7 +59,7 @@ def answer(name: str, arguments: Sequence[str], agent: str, tool: str) -> int:
         sys.stdout.buffer.flush()
     if said.err:
         with contextlib.suppress(OSError):
-            sys.stderr.write(said.err.splitlines()[0] + "\n")
+            sys.stderr.write(said.err.split("\n")[0] + "\n")
     return said.status
 
 

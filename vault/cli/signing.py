@@ -74,7 +74,7 @@ class Terminal:
 
     def consent(self, text: str) -> bool:
         """Ask whether the person agrees: the last line is the question. No is the default."""
-        *before, question = text.splitlines()
+        *before, question = text.split("\n")
         for line in before:
             output.say(output.printable(line))
         return typer.confirm(output.printable(question), default=False, err=True)

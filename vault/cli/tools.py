@@ -322,8 +322,8 @@ def _show(shown: Proposed) -> None:
                 f"{'change' if was.content is not None else 'make'} {write.path} (it holds secrets, so it isn't shown)"
             )
             continue
-        old = (was.content or b"").decode("utf-8", "replace").splitlines()
-        new = write.content.decode("utf-8", "replace").splitlines()
+        old = _lines(was.content or b"")
+        new = _lines(write.content)
         before = str(write.path) if was.content is not None else "/dev/null"
         lines = list(difflib.unified_diff(old, new, before, str(write.path), lineterm=""))
         for line in lines[:LONGEST_SHOWN]:
@@ -353,3 +353,7 @@ def _exported(done: Exported, agent: str) -> dict[str, object]:
         "left_out": _left_out(done.left_out),
         "notes": list(done.notes),
     }
+
+
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").removesuffix("\n").split("\n") if content else []

@@ -25,9 +25,10 @@ from vault.providers.cloud.modes import CloudMode, Problem, Reader, read_file
 from vault.providers.cloud.settings import CloudSettings, cloud_settings, keys_of
 from vault.providers.cloud.variables import credential_names, merged, without
 from vault.settings import SOURCES
-from vault.values import ProviderId
+from vault.values import ProviderId, format_instant
 
 CLOUDS = {"bedrock": "aws", "vertex": "google", "azure": "azure"}
+_EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 STORED = (STORED_TOKEN, STORED_KEY, google.STORED_TOKEN)
 _TOKEN_MODES = {"bedrock": "bearer", "vertex": "token", "azure": "key"}
 _IN_A_VARIABLE = ("env", "bearer", "key")
@@ -133,7 +134,9 @@ def _of_profile(
         raise NotReady(f"{candidate.profile} is no cloud credential", hint=f"vault show {candidate.profile}")
     facts = {name: value for name, value in credential.facts.items() if name in keys_of(family)}
     texts = {name: value for name, value in asdict(settings).items() if name != "provider"}
-    held = {**without(variables, credential_names(family)), **credential.secrets}
+    ends = credential.expires()
+    expiration = {_EXPIRATION: format_instant(ends)} if ends is not None else {}
+    held = {**without(variables, credential_names(family)), **credential.secrets, **expiration}
     try:
         own = cloud_settings(settings.provider, {**texts, **facts, "auth_source": credential.mode, "family": family})
     except NotReady:

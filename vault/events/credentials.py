@@ -102,7 +102,10 @@ class WellKnown(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class Cloud(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="cloud"):
-    """A cloud provider's credential mode: its facts, and secrets only where that mode has one."""
+    """A cloud provider's credential mode: its facts, and secrets only where that mode has one.
+
+    Keys that end have the fact ``expires_at``, microseconds UTC in digits.
+    """
 
     kind: ClassVar[str] = "cloud"
     mode: str
@@ -112,6 +115,11 @@ class Cloud(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="clou
     def secret(self) -> str | None:
         """The only secret of the mode, when it has exactly one."""
         return next(iter(self.secrets.values())) if len(self.secrets) == 1 else None
+
+    def expires(self) -> int | None:
+        """The keys' expiry."""
+        ends = self.facts.get("expires_at", "")
+        return int(ends) if ends.isascii() and ends.isdigit() and len(ends) <= 18 else None
 
 
 class Reference(Credential, frozen=True, kw_only=True, omit_defaults=True, tag="reference"):

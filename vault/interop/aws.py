@@ -25,16 +25,26 @@ from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
+from vault.providers.cloud.aws_files import parse_instant
 from vault.spelling import name_original
-from vault.values import MAIN_AGENT, ProviderId, Secret, foreign_profile
+from vault.values import MAIN_AGENT, ProviderId, Secret, foreign_profile, format_instant
 
 NAME, _TITLE = "aws", "AWS"
 _PROVIDER = ProviderId("amazon-bedrock")
+_EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 _FIELDS = {
     "aws_access_key_id": "AWS_ACCESS_KEY_ID",
     "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
     "aws_session_token": "AWS_SESSION_TOKEN",
 }
+_OLD_TOKEN = "aws_security_token"  # noqa: S105 - what boto called a session token
+_EXPIRY = (
+    "x_security_token_expires",
+    "aws_credential_expiration",
+    "aws_session_expiration",
+    "aws_expiration",
+    "expiration",
+)
 _ELSEWHERE = (
     "credential_process",
     "sso_session",
@@ -43,7 +53,7 @@ _ELSEWHERE = (
     "role_arn",
     "web_identity_token_file",
 )
-_VARIABLES = (*_FIELDS.values(), "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_BEARER_TOKEN_BEDROCK")
+_VARIABLES = (*_FIELDS.values(), _EXPIRATION, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_BEARER_TOKEN_BEDROCK")
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -90,6 +100,10 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         section = section_of(one.profile, one.label)
         for option, variable in _FIELDS.items():
             _set(keys, section, option, secrets.get(variable))
+        there = [option for option in _EXPIRY if option in _values(keys, section)]
+        ends = one.credential.expires()
+        for option in there or _EXPIRY[:1]:
+            _set(keys, section, option, None if ends is None else format_instant(ends))
         region = one.credential.facts.get("region") if isinstance(one.credential, Cloud) else None
         if region and not _values(settings, _section_of(section)).get("region"):
             _set(settings, _section_of(section), "region", region)
@@ -141,7 +155,7 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
     for one in found:
         name = section_of(one.profile, one.label)
         for document, section in ((keys, name), (settings, _section_of(name))):
-            for option in _FIELDS:
+            for option in (*_FIELDS, _OLD_TOKEN, *_EXPIRY):
                 if document.has_section(section) and document.has_option(section, option):
                     document.remove_option(section, option)
         remove_empty(keys, name)
@@ -158,6 +172,9 @@ def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
     for one in outgoing:
         if isinstance(one.credential, Cloud) and "AWS_ACCESS_KEY_ID" in one.credential.secrets:
             values = {name: Secret(value) for name, value in one.credential.secrets.items()}
+            ends = one.credential.expires()
+            if ends is not None:
+                values[_EXPIRATION] = Secret(format_instant(ends))
             if one.credential.facts.get("region"):
                 values["AWS_REGION"] = Secret(one.credential.facts["region"])
             return Injection(values, frozenset(_VARIABLES) - set(values), used=[one.profile])
@@ -174,6 +191,8 @@ def _take(findings: Findings, path: Path, name: str, values: Mapping[str, str], 
         secrets = {
             variable: usable_secret(values[option], option) for option, variable in _FIELDS.items() if option in values
         }
+        if values.get(_OLD_TOKEN) and "AWS_SESSION_TOKEN" not in secrets:
+            secrets["AWS_SESSION_TOKEN"] = usable_secret(values[_OLD_TOKEN], _OLD_TOKEN)
         if "AWS_ACCESS_KEY_ID" not in secrets or "AWS_SECRET_ACCESS_KEY" not in secrets:
             raise InputError("it has half of a key pair")
         profile = foreign_profile(_PROVIDER, name)
@@ -181,7 +200,11 @@ def _take(findings: Findings, path: Path, name: str, values: Mapping[str, str], 
         findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
         return
     region = values.get("region") or regions.get(name)
-    credential = Cloud(mode="env", facts={"region": region} if region else {}, secrets=secrets)
+    ends = next((at for option in _EXPIRY if (at := parse_instant(values.get(option))) is not None), None)
+    facts = ({"region": region} if region else {}) | (
+        {"expires_at": str(ends)} if ends is not None and ends > 0 else {}
+    )
+    credential = Cloud(mode="env", facts=facts, secrets=secrets)
     why = (
         "keys don't change by themselves"
         if "AWS_SESSION_TOKEN" not in secrets

@@ -109,7 +109,7 @@ def _run(run: Run) -> None:
 
 def _failed(run: Run, done: subprocess.CompletedProcess[str]) -> StorageError:
     """The error of a tool's command that failed; of what it printed only the last line, and never what it was given."""
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    lines = [line.strip() for line in (done.stderr or done.stdout).split("\n") if line.strip()]
     said = lines[-1][:200] if lines else f"status {done.returncode}"
     if run.given is not None and run.given.reveal() in said:
         said = f"status {done.returncode}"

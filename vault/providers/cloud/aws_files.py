@@ -84,10 +84,10 @@ def parse_instant(text: object) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text.strip().replace("UTC", "+00:00"))
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * SECOND)
+    except (ValueError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * SECOND)
 
 
 def _sections(path: Path, reader: Reader, problems: list[Problem]) -> dict[str, Mapping[str, str]]:
