@@ -16,7 +16,7 @@ import vault.unlock.references as references
 from tests.cli.running import Shell
 from tests.support import Canary, FixedClock, make_files
 from vault.errors import InputError, NotFound, StorageError, TryAgain, Unavailable, VaultError
-from vault.unlock.references import KEYCHAIN_SERVICE, LARGEST_BYTES, fetch, parse_reference, quick
+from vault.unlock.references import KEYCHAIN_SERVICE, LARGEST_SECRET_BYTES, fetch, parse_reference, quick
 from vault.values import LARGEST_SECRET
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -312,7 +312,7 @@ def test_a_keyring_without_the_entry(ring: FakeKeyring) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["{}\n{}", " {}", "{}\x01", "{}" + "x" * LARGEST_SECRET, "{}" + "x" * LARGEST_BYTES]
+    "content", ["{}\n{}", " {}", "{}\x01", "{}" + "x" * LARGEST_SECRET, "{}" + "x" * LARGEST_SECRET_BYTES]
 )
 def test_what_is_no_secret_is_told_by_place_and_not_by_content(
     content: str, tmp_path: Path, ring: FakeKeyring, canary: Canary

@@ -36,6 +36,7 @@ from vault.projections.queries import View
 from vault.unlock import Ways
 from vault.values import (
     DEFAULT_NAME,
+    LATEST,
     MAIN_AGENT,
     AgentId,
     Clock,
@@ -47,8 +48,6 @@ from vault.values import (
 )
 
 __all__ = ["Entry", "Vault", "open_vault"]
-
-LATEST = 253_402_300_799_000_000
 
 
 @dataclass(frozen=True, slots=True)

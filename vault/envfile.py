@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault.errors import NotReady
+from vault.errors import InputError, NotReady
 from vault.files import NOT_REGULAR, open_regular
 from vault.providers.dotenv import variables_in
 from vault.settings import env_file_path
+from vault.values import text_of
 
 LARGEST = 1024 * 1024
 ALTERNATIVES = ("VAULT_KEY_FILE", "VAULT_KEY_COMMAND", "VAULT_PASSPHRASE")
@@ -67,8 +68,8 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
     with os.fdopen(descriptor, "rb") as file:
         _check(path, os.fstat(descriptor))
         try:
-            text = file.read(LARGEST).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            text = text_of(file.read(LARGEST))
+        except (OSError, InputError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise NotReady(f"the env file {path} can't be read: {reason}", hint="check its content") from None
     return _parsed(path, text, environ)

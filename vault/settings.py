@@ -34,7 +34,7 @@ from typing import Any
 
 from vault.errors import InputError, NotReady
 from vault.files import read_regular
-from vault.values import MINUTE, length_of_time, parse_provider
+from vault.values import MINUTE, length_of_time, parse_provider, text_of
 
 SOURCES = ("environment", "dotenv", "envfile", "stored")
 VARIABLES = {"environment": "env", "dotenv": "dotenv", "envfile": "envfile"}
@@ -133,10 +133,10 @@ def read_settings(environ: Mapping[str, str], canonical: Canonical = lambda _: N
     """
     path = settings_path(environ)
     try:
-        text = read_regular(path, LARGEST).decode("utf-8-sig")
+        text = text_of(read_regular(path, LARGEST))
     except FileNotFoundError:
         return _overridden(Settings(path), environ)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, InputError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise NotReady(
             f"the settings file {path} can't be read: {reason}", hint="check its owner, mode and content"

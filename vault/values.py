@@ -6,6 +6,7 @@ Instants are integer microseconds since 1970-01-01T00:00:00Z. Ids are plain stri
 
 from __future__ import annotations
 
+import codecs
 import hmac
 import re
 import time
@@ -34,14 +35,17 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+LATEST = 253_402_300_799 * SECOND
 
 MAIN_AGENT = AgentId("main")
 DEFAULT_NAME = "default"
 LARGEST_SECRET = 64 * 1024
+LARGEST_SECRET_BYTES = 4 * LARGEST_SECRET
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME = re.compile(rf"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{{0,{LONGEST_NAME - 1}}}")
 
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _LENGTH = re.compile(r"(\d{1,9})\s*([smhdwy])")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 
@@ -171,12 +175,41 @@ def foreign_shown(profile: str) -> str:
     return whole if whole != profile else ""
 
 
-def parse_secret(text: str) -> str:
-    """Check a secret as it came from a prompt, a pipe or a file: one line, not empty. Raises InputError.
+def text_of(raw: bytes, errors: str = "strict") -> str:
+    """Bytes from outside as text: UTF-8, or UTF-16 where a byte order mark says so, as Windows' ``>`` writes it. The mark is cut.
 
-    One trailing line end is taken off. The message never repeats the input.
+    Raises InputError.
     """
-    secret = text.removesuffix("\n").removesuffix("\r")
+    mark, encoding = next(((m, e) for m, e in _MARKS.items() if raw.startswith(m)), (b"", "utf-8"))
+    content = raw[len(mark) :]
+    # An error of decoding would hold the secret, so none is raised to begin with.
+    text = content.decode(encoding, "replace" if errors == "strict" else errors)
+    if errors == "strict" and (written := text.encode(encoding)) != content:
+        bad = next((n for n, (a, b) in enumerate(zip(written, content, strict=False)) if a != b), len(content))
+        raise InputError(f"byte {len(mark) + bad} is not {encoding.upper()}", hint="give it as text in UTF-8")
+    return text
+
+
+def secret_in(raw: bytes, *, ends: bool = False) -> str:
+    """The secret that a pipe, a file or a program gave: one line of text, with ``ends`` several line ends after it.
+
+    Raises InputError.
+    """
+    if len(raw) > LARGEST_SECRET_BYTES:
+        raise InputError("the secret is longer than a secret can be", hint="is it the right one?")
+    try:
+        text = text_of(raw)
+    except InputError:
+        raise InputError("the secret is not text", hint="give the key or token alone, as text in UTF-8") from None
+    return parse_secret(text.rstrip("\r\n") if ends else text)
+
+
+def parse_secret(text: str) -> str:
+    """Check a secret as it came from a prompt or a document: one line, not empty. Raises InputError.
+
+    One trailing line end is taken off, and a byte order mark in front. The message never repeats the input.
+    """
+    secret = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
     if not secret.strip():
         raise InputError("the secret is empty", hint="give the key or token itself, on one line")
     if "\n" in secret or "\r" in secret:
@@ -198,6 +231,16 @@ def length_of_time(text: str) -> int:
     if not found or int(found[1]) == 0:
         raise InputError(f"{_shown(text)} is not a length of time", hint="write it like 365d, 12h, 90m or 30s")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def moment_of(value: object, unit: int) -> Instant | None:
+    """A moment that a foreign document gives as a number of ``unit`` since 1970; None for never, unknown or nonsense.
+
+    What other programs store is taken as it is, up to the year 9999; a text, a truth value, zero and less tell nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LATEST / unit:
+        return None
+    return Instant(int(value * unit))
 
 
 def format_instant(at: int) -> str:

@@ -184,7 +184,7 @@ def test_real_files_are_read_within_bounds(tmp_path: Path) -> None:
     assert read_file(tmp_path / "text") == "fake text"
     assert read_file(tmp_path / "none") is None
     assert read_file(tmp_path / "text" / "below") is None
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfea")
     with pytest.raises(ValueError, match="not UTF-8 text"):
         read_file(tmp_path / "bytes")
     (tmp_path / "large").write_bytes(b"x" * (1024 * 1024 + 1))

@@ -32,7 +32,7 @@ from vault.providers.tokens import (
     tokens_of,
     visible,
 )
-from vault.values import HOUR, SECOND, Instant
+from vault.values import DAY, HOUR, SECOND, Instant, format_instant, moment_of
 
 NOW = Instant(1_767_225_600_000_000)
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=80)
@@ -136,9 +136,37 @@ def test_a_token_without_expiry_and_refresh_lives_for_ever() -> None:
     assert found == Tokens(access="fake-a")
 
 
-def test_a_lifetime_that_is_over_is_over_now() -> None:
-    assert expiry_of({"expires_in": -5}, response({})) == NOW
-    assert expiry_of({"expires_at": 12}, response({})) == NOW
+@pytest.mark.parametrize(
+    "said", [{"expires_in": value} for value in (0, -1, -5.5, "0", "-3600", -(10**18))] + [{"expires_at": 12}]
+)
+def test_expires_in_negative_or_zero_tells_nothing_and_a_lifetime_is_assumed(said: dict[str, Any]) -> None:
+    """No token comes dead; zero and -1 are how some servers write "never"."""
+    assert expiry_of(said, response({})) is None
+    found = tokens_of(response({"access_token": "fake-a", "refresh_token": "fake-r", **said}))
+    assert found is not None
+    assert found.expires_at == NOW + HOUR
+
+
+@pytest.mark.parametrize("value", [100 * 365 * 86400, "9999999999", 1e17])
+def test_expires_in_of_a_century_is_taken_for_ten_years(value: Any) -> None:
+    assert expiry_of({"expires_in": value}, response({})) == NOW + 10 * 365 * DAY
+
+
+@pytest.mark.parametrize(("value", "lasts"), [(90.5, 90.5), ("90.5", 90.5), ("3600", 3600), (" 60 ", 60)])
+def test_expires_in_may_be_a_fraction_or_a_text(value: Any, lasts: float) -> None:
+    assert expiry_of({"expires_in": value}, response({})) == NOW + lasts * SECOND
+
+
+@given(st.floats() | st.integers() | st.text(max_size=12), st.sampled_from(["expires_in", "expires_at", "expired_in"]))
+def test_whatever_an_answer_says_the_end_is_after_now_and_within_ten_years(value: Any, field: str) -> None:
+    ends = expiry_of({field: value}, response({}))
+    assert ends is None or NOW <= ends <= NOW + 10 * 365 * DAY
+
+
+@given(st.floats() | st.integers() | st.text(max_size=12) | st.booleans() | st.none(), st.sampled_from([1000, SECOND]))
+def test_whatever_a_store_says_a_moment_can_be_shown(value: Any, unit: int) -> None:
+    at = moment_of(value, unit)
+    assert at is None or format_instant(at) <= "9999-12-31T23:59:59Z"
 
 
 def test_a_jwt_tells_its_end() -> None:

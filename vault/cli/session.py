@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.errors import InputError, StorageError, UsageError
-from vault.values import LARGEST_SECRET, MAIN_AGENT, AgentId, parse_agent, parse_secret
+from vault.values import LARGEST_SECRET_BYTES, MAIN_AGENT, AgentId, parse_agent, parse_secret, secret_in
 
 if TYPE_CHECKING:
     from vault.context import Context, Places
@@ -148,17 +148,17 @@ def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None
     if sum((stdin, bool(from_file), from_fd is not None)) > 1:
         raise UsageError("the secret is asked from two places", hint="use one of --stdin, --from-file and --from-fd")
     if stdin or from_file == "-":
-        return parse_secret(_decoded(sys.stdin.buffer.read(LARGEST_SECRET + 3)))
+        return secret_in(sys.stdin.buffer.read(LARGEST_SECRET_BYTES + 1))
     if from_fd is not None:
         try:
             with os.fdopen(os.dup(from_fd), "rb") as stream:
-                return parse_secret(_decoded(stream.read(LARGEST_SECRET + 3)))
+                return secret_in(stream.read(LARGEST_SECRET_BYTES + 1))
         except OSError as error:
             raise StorageError(f"file descriptor {from_fd} can't be read: {error.strerror}") from None
     if from_file:
         try:
             with Path(from_file).expanduser().open("rb") as stream:
-                return parse_secret(_decoded(stream.read(LARGEST_SECRET + 3)))
+                return secret_in(stream.read(LARGEST_SECRET_BYTES + 1))
         except OSError as error:
             raise StorageError(f"{from_file} can't be read: {error.strerror}", hint="check the path") from None
     if not can_ask(no_input):
@@ -175,13 +175,6 @@ def refuse_secret_argument(extra: list[str] | None) -> None:
             "a secret is never given as an argument, where others can read it and the shell remembers it",
             hint="type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed",
         )
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError("the secret is not text", hint="give the key or token as UTF-8 text") from None
 
 
 def _completions(what: str) -> list[str]:

@@ -31,11 +31,10 @@ from vault.interop.entries import former_profile, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, names_in, read_json, read_text, shown_name
 from vault.interop.tools import Tool
-from vault.values import MAIN_AGENT, SECOND, ProviderId, foreign_profile
+from vault.values import MAIN_AGENT, SECOND, ProviderId, foreign_profile, moment_of
 
 _TITLE = "Anthropic SDK"
 _ANTHROPIC = ProviderId("anthropic")
-_LATEST = 253_402_300_799
 _NAME_PART = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SDK_REFRESHES = "the SDK refreshes it, so it has one owner; the vault reads the file again at every use"
 _WRITER_REFRESHES = "whoever writes the profile renews it; the vault reads the file again at every use"
@@ -161,14 +160,15 @@ def _credential(
     expires, refresh, scope = document.get("expires_at"), document.get("refresh_token"), document.get("scope")
     if expires is not None and (isinstance(expires, bool) or not isinstance(expires, int | float)):
         raise InputError(f"the expires_at of {path} is not a number of seconds")
-    whole = isinstance(expires, int) and 0 < expires <= _LATEST
+    ends = moment_of(expires, SECOND)
+    whole = ends is not None and isinstance(expires, int)
     words = scope.split(" ") if isinstance(scope, str) and scope and all(scope.split(" ")) else []
     taken = {"access_token"} | ({"expires_at"} if whole else set()) | ({"scope"} if words else set())
     taken |= {"refresh_token"} if refresh else set()
     return OAuth(
         access=usable_secret(document.get("access_token"), "access token"),
         refresh=usable_secret(refresh, "refresh token") if refresh else "",
-        expires_at=int(expires * SECOND) if expires is not None and 0 < expires <= _LATEST else None,
+        expires_at=ends,
         scopes=words,
         account=texts_of(config, "organization_id", "workspace_id"),
         metadata=texts_of(config, "base_url") | texts_of(how, "client_id"),

@@ -31,11 +31,10 @@ from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Target
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Tool
-from vault.values import MAIN_AGENT, SECOND, ProfileId, provider_of
+from vault.values import MAIN_AGENT, SECOND, ProfileId, moment_of, provider_of
 
 _TITLE = "Codex"
 _CLAIMS = "https://api.openai.com/auth"
-_LATEST = 253_402_300_799
 _IN_ORDER = (
     ("personal_access_token", "personalAccessToken"),
     ("bedrock_api_key", "bedrockApiKey"),
@@ -174,9 +173,7 @@ def _expiry(token: str) -> int | None:
     """When a JWT ends, microseconds UTC; None for another token, or one that doesn't say."""
     from vault.providers.tokens import claims_of
 
-    ends = claims_of(token).get("exp")
-    known = isinstance(ends, int | float) and not isinstance(ends, bool) and 0 < ends <= _LATEST
-    return int(ends) * SECOND if known and ends is not None else None
+    return moment_of(claims_of(token).get("exp"), SECOND)
 
 
 def _bedrock(mode: str, value: Mapping[str, Any], kept: dict[str, Any]) -> AnyCredential:

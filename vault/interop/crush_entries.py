@@ -16,14 +16,13 @@ from vault.interop.commands import asks_a_vault, words_of
 from vault.interop.entries import ownership_of, usable_secret
 from vault.pointers import is_one_command, pointer_in
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, SECOND, ProviderId, foreign_provider
+from vault.values import DEFAULT_NAME, SECOND, ProviderId, foreign_provider, moment_of
 
 TITLE = "Crush"
 KEPT = "crush"
 LOGINS = {"hyper": "hyper", "copilot": "github-copilot"}
 _SPECIAL = re.compile(r"[\\$`]")
 _ESCAPED = re.compile(r"\\([\\$`])")
-_LATEST = 253_402_300_799
 _OAUTH = frozenset({"access_token", "refresh_token", "expires_at"})
 
 
@@ -98,12 +97,13 @@ def oauth_of(credential: OAuth, kept: Mapping[str, Any], now: int) -> dict[str, 
 
 def _login(oauth: Mapping[str, Any], name: str) -> OAuth:
     refresh, expires = oauth.get("refresh_token"), oauth.get("expires_at")
-    whole = isinstance(expires, int) and not isinstance(expires, bool) and 0 < expires <= _LATEST
+    ends = moment_of(expires, SECOND)
+    whole = ends is not None and isinstance(expires, int)
     known = _OAUTH if whole else _OAUTH - {"expires_at"}
     return OAuth(
         access=usable_secret(oauth.get("access_token"), "access token"),
         refresh=usable_secret(refresh, "refresh token") if refresh else "",
-        expires_at=int(expires) * SECOND if whole and expires is not None else None,
+        expires_at=ends if whole else None,
         extra={KEPT: {"id": name, "oauth": {n: v for n, v in oauth.items() if n not in known}}},
     )
 

@@ -20,10 +20,10 @@ from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference
 from vault.interop.sources import shown_name
 from vault.pointers import pointer_in
 from vault.spelling import is_shortened
-from vault.values import ProfileId, ProviderId, parse_provider, parse_secret, profile_id
+from vault.values import LATEST, ProfileId, ProviderId, moment_of, parse_provider, parse_secret, profile_id
 
 MILLISECOND = 1_000
-LATEST_MS = 253_402_300_799_000
+LATEST_MS = LATEST // MILLISECOND
 FENCE = "openclaw-oauth-refresh-fence:"
 _KEEP_REFRESH_TOKEN = frozenset(
     {
@@ -73,9 +73,7 @@ def key_or_reference(value: object, what: str, follow: Collection[str] = ("env",
 
 def instant_of(value: object) -> int | None:
     """Milliseconds since 1970, as JavaScript tools write them, as microseconds; None for never, unknown or nonsense."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        return None
-    return int(value) * MILLISECOND if 0 < value <= LATEST_MS else None
+    return moment_of(value, MILLISECOND)
 
 
 def texts_of(entry: Mapping[str, Any], *names: str) -> dict[str, str]:

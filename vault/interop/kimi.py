@@ -18,11 +18,10 @@ from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of
 from vault.interop.tools import Tool
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, profile_id
+from vault.values import DEFAULT_NAME, MAIN_AGENT, SECOND, moment_of, profile_id
 
 NAME, _TITLE = "kimi", "Kimi Code"
 _KNOWN = {"access_token", "refresh_token", "expires_at", "scope"}
-_LATEST = 253_402_300_799
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -36,17 +35,18 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     path = _file(source, environ, home)
     findings = Findings(NAME, [str(path)])
     document = object_in(path)
-    expires = document.get("expires_at")
-    known = isinstance(expires, int | float) and not isinstance(expires, bool) and 0 < expires < _LATEST
+    expires = moment_of(document.get("expires_at"), SECOND)
     scope = document.get("scope")
     extra = {
-        name: value for name, value in document.items() if name not in _KNOWN or (name == "expires_at" and not known)
+        name: value
+        for name, value in document.items()
+        if name not in _KNOWN or (name == "expires_at" and expires is None)
     }
     try:
         credential = OAuth(
             access=usable_secret(document.get("access_token"), "access token"),
             refresh=usable_secret(document.get("refresh_token"), "refresh token"),
-            expires_at=int(expires * SECOND) if known and isinstance(expires, int | float) else None,
+            expires_at=expires,
             scopes=scope.split() if isinstance(scope, str) else [],
             extra=extra,
         )

@@ -30,6 +30,7 @@ from vault.values import (
     ProviderId,
     foreign_profile,
     foreign_provider,
+    moment_of,
     profile_id,
 )
 
@@ -113,14 +114,12 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
 
 
 def _login(document: Mapping[str, Any]) -> OAuth:
-    expires = document.get("expires_at")
     known = {"access_token", "refresh_token", "id_token", "expires_at", "account_id"}
-    number = isinstance(expires, int | float) and not isinstance(expires, bool) and 0 < expires < 253_402_300_799
     return OAuth(
         access=usable_secret(document.get("access_token"), "access token"),
         refresh=usable_secret(document["refresh_token"], "refresh token") if document.get("refresh_token") else "",
         id_token=str(document.get("id_token") or ""),
-        expires_at=int(expires * SECOND) if number and isinstance(expires, int | float) else None,
+        expires_at=moment_of(document.get("expires_at"), SECOND),
         account={"accountId": account} if (account := texts_of(document, "account_id").get("account_id")) else {},
         extra={k: v for k, v in document.items() if k not in known},
     )

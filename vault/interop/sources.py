@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain
 from vault.files import read_start
+from vault.values import text_of
 
 T = TypeVar("T")
 
@@ -75,15 +76,15 @@ def read_text(path: Path) -> str:
     if len(content) > LARGEST_JSON:
         raise InputError(f"{path} is larger than {LARGEST_JSON >> 20} MiB", hint="is it the right file?")
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        return text_of(content)
+    except InputError:
         raise InputError(f"{path} is not text in UTF-8", hint="is it the right file?") from None
 
 
 def parse_json(content: bytes | str, where: str) -> Any:
     """A JSON value; ``where`` names its place in messages. Raises InputError, which shows none of the content."""
     try:
-        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+        text = text_of(content) if isinstance(content, bytes) else content
         value = json.loads(text, parse_constant=_refuse_constant, parse_int=_number)
         if not _is_deep(value):
             json.dumps(value, ensure_ascii=False).encode()
@@ -91,8 +92,8 @@ def parse_json(content: bytes | str, where: str) -> Any:
         place = "nested too deeply"
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-    except UnicodeDecodeError as error:
-        place = f"byte {error.start} is not UTF-8"
+    except InputError as error:
+        place = error.message
     except UnicodeEncodeError:
         place = "a text holds half a character"
     except RecursionError:

@@ -13,8 +13,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from vault.errors import InputError
 from vault.files import read_regular
 from vault.pointers import ADDRESS, pointer_in
+from vault.values import text_of
 
 LARGEST = 1024 * 1024
 
@@ -51,8 +53,8 @@ def variables_in(text: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return read_regular(path, LARGEST).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        return text_of(read_regular(path, LARGEST))
+    except (OSError, InputError):
         return ""
 
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from vault.addresses import is_loopback_url
 from vault.errors import InputError
 from vault.providers.steps import NoAnswer, Request, Response
-from vault.providers.tokens import LONGEST_RETRY_AFTER
+from vault.providers.tokens import LONGEST_RETRY_AFTER, number
 from vault.values import SECOND, Clock, Instant
 from vault.version import __version__
 
@@ -235,7 +235,8 @@ def _moment(text: str) -> Instant | None:
 def _retry_after(text: str, now: Instant) -> int | None:
     """How long to wait, microseconds, at most an hour; None when the header is missing or can't be understood."""
     text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(int(text[:9]) * SECOND, LONGEST_RETRY_AFTER)
+    seconds = number(text)
+    if seconds is not None:
+        return int(min(seconds * SECOND, LONGEST_RETRY_AFTER)) if seconds >= 0 else None
     moment = _moment(text) if text else None
     return None if moment is None else min(max(moment - now, 0), LONGEST_RETRY_AFTER)

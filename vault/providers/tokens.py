@@ -9,9 +9,9 @@ What an answer means follows from one question: may the refresh token that was s
 - ``Uncertain``   it may have been processed: sent without an answer, another 3xx or 5xx, a success that can't be read.
 
 Expiry: ``expires_in`` counts from our clock. An absolute time is corrected by how far the answer's Date header is from our
-clock. oauthlib builds our requests but does not read answers: its parser takes the time from the machine's clock and, when
-scopes differ, raises a warning that carries the tokens. Text from a provider is scrubbed before it is kept: what was sent and
-anything long enough to be a token goes.
+clock. Both are bounded in one place, ``ends_after``. oauthlib builds our requests but does not read answers: its parser takes the
+time from the machine's clock and, when scopes differ, raises a warning that carries the tokens. Text from a provider is scrubbed
+before it is kept: what was sent and anything long enough to be a token goes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from vault.providers.steps import NoAnswer, Response
 from vault.values import DAY, HOUR, LARGEST_SECRET, SECOND, Instant
 
 ASSUMED_LIFETIME = HOUR
-LONGEST_LIFETIME = 100 * 365 * DAY
+LONGEST_LIFETIME = 10 * 365 * DAY
 LONGEST_RETRY_AFTER = HOUR
 
 DEAD_CODES = frozenset(
@@ -249,11 +249,20 @@ def expiry_of(fields: Mapping[str, Any], response: Response, access: str = "") -
         else:
             absolute = number(claims_of(access).get("exp"))
     if relative is not None:
-        return _bounded(at + relative * SECOND, at)
+        return ends_after(relative, at)
     if absolute is None:
         return None
     raw = absolute * SECOND
-    return _bounded(raw - off if raw - off > at else raw, at)
+    return ends_after(((raw - off if raw - off > at else raw) - at) / SECOND, at)
+
+
+def ends_after(seconds: float, at: Instant) -> int | None:
+    """When a token that came at a moment and lives for so many seconds ends, microseconds UTC; None when that tells nothing.
+
+    No token comes dead: zero, which some servers mean for "never", and less tell nothing, and whoever can be refreshed is then
+    taken to live as long as most. More than ten years is taken for ten.
+    """
+    return at + int(min(seconds * SECOND, LONGEST_LIFETIME)) if seconds > 0 else None
 
 
 def account_of(fields: Mapping[str, Any], jwt: str = "") -> dict[str, str]:
@@ -330,10 +339,6 @@ def _inner(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _is_label(value: str) -> bool:
     return 0 < len(value) <= 200 and value.isprintable()
-
-
-def _bounded(instant: float, at: Instant) -> int:
-    return int(min(max(instant, at), at + LONGEST_LIFETIME))
 
 
 def _iso_seconds(value: object) -> float | None:

@@ -3,15 +3,15 @@
 | written | means |
 |---|---|
 | ``${NAME}`` or ``$NAME`` | an environment variable; ``${NAME:?}`` the same |
-| ``$(command …)`` | what a command prints, run by the shell, its trailing line ends cut; it has 30 seconds and no input |
+| ``$(command …)`` | what a command prints, run by the shell; it has 30 seconds and no input |
 | ``keyring:service/user`` | an entry of the OS keyring |
 | ``keychain:provider`` | this vault's own keyring service, user = the provider |
-| ``file:path`` | a regular file's content, its trailing line ends and its byte order mark cut |
+| ``file:path`` | a regular file's content |
 
-A secret is one line of at most 64 Ki characters, and no more than that is read. No error holds what was fetched, nor any part of
-it. A command that takes too long or prints too much is ended; so is what it started, but for one that could ask on a terminal,
-which stays in the terminal's own group. A reference that an import brought from another tool is never run as a command: only one
-that a person typed here is.
+A secret is one line of at most 64 Ki characters, and no more than that is read. Line ends at its end and a byte order mark are
+cut. No error holds what was fetched, nor any part of it. A command that takes too long or prints too much is ended; so is what
+it started, but for one that could ask on a terminal, which stays in the terminal's own group. A reference that an import
+brought from another tool is never run as a command: only one that a person typed here is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vault.errors import InputError, NotFound, StorageError, TryAgain, Unavailab
 from vault.files import read_start
 from vault.pointers import pointer_in
 from vault.unlock.os_keyring import keyring_password
-from vault.values import LARGEST_SECRET, parse_secret
+from vault.values import LARGEST_SECRET_BYTES, parse_secret, secret_in
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 COMMAND_SECONDS = 30.0
 KEYCHAIN_SERVICE = "agent-vault-provider"
 SCHEMES = ("env", "command", "keyring", "keychain", "file")
-LARGEST_BYTES = 4 * LARGEST_SECRET
 _FORMS = "write ${NAME}, $(command), keyring:service/user, keychain:provider or file:path"
 
 
@@ -65,7 +64,7 @@ def fetch(scheme: str, target: str, environ: Mapping[str, str]) -> str:
             raise NotFound(f"the variable {target} is not set", hint=f"set {target}")
         return _checked(value, f"the variable {target}")
     if scheme == "file":
-        return _checked(_text(_read_file(target), f"the file {target}").removeprefix("\ufeff"), f"the file {target}")
+        return _checked(_read_file(target), f"the file {target}")
     if scheme in ("keyring", "keychain"):
         service, user = target.split("/", 1) if scheme == "keyring" else (KEYCHAIN_SERVICE, target)
         found = keyring_password(service, user)
@@ -73,31 +72,20 @@ def fetch(scheme: str, target: str, environ: Mapping[str, str]) -> str:
             raise NotFound(f"the OS keyring has no entry {service}/{user}", hint="check the names")
         return _checked(found, f"the OS keyring's entry {service}/{user}")
     if scheme == "command":
-        what = "the output of the reference's command"
-        return _checked(_text(_run(target, environ), what), what)
+        return _checked(_run(target, environ), "the output of the reference's command")
     raise NotFound(f"a reference of kind {scheme} can't be fetched here", hint="log in with a reference of vault's own")
 
 
-def _checked(text: str, what: str) -> str:
+def _checked(found: str | bytes, what: str) -> str:
     try:
-        return parse_secret(text.rstrip("\r\n"))
+        return secret_in(found, ends=True) if isinstance(found, bytes) else parse_secret(found.rstrip("\r\n"))
     except InputError as error:
         raise InputError(f"{what} can't be used: {error.message}", hint=error.hint) from None
 
 
-def _text(content: bytes, what: str) -> str:
-    if len(content) > LARGEST_BYTES:
-        raise InputError(f"{what} is longer than a secret can be", hint="is it the right one?")
-    text = content.decode("utf-8", "replace")
-    # An error of decoding would hold the secret.
-    if text.encode() != content:
-        raise InputError(f"{what} is not text", hint="it must be the key or token alone, in UTF-8")
-    return text
-
-
 def _read_file(path: str) -> bytes:
     try:
-        return read_start(path, LARGEST_BYTES + 1)
+        return read_start(path, LARGEST_SECRET_BYTES + 1)
     except OSError as error:
         raise StorageError(f"the file {path} can't be read: {error.strerror}", hint="check the path") from None
 
@@ -125,7 +113,7 @@ def _run(command: str, environ: Mapping[str, str]) -> bytes:
     with process:
         try:
             output = _output(process)
-            whole = output is not None and len(output) <= LARGEST_BYTES
+            whole = output is not None and len(output) <= LARGEST_SECRET_BYTES
         finally:
             if not whole:
                 _end(process, group=alone)
@@ -150,10 +138,10 @@ def _output(process: subprocess.Popen[bytes]) -> bytes | None:
             return process.communicate(timeout=COMMAND_SECONDS)[0]
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            while len(output) <= LARGEST_BYTES:
+            while len(output) <= LARGEST_SECRET_BYTES:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     return None
-                chunk = os.read(process.stdout.fileno(), LARGEST_BYTES + 1 - len(output))
+                chunk = os.read(process.stdout.fileno(), LARGEST_SECRET_BYTES + 1 - len(output))
                 if not chunk:
                     process.wait(max(0.0, deadline - time.monotonic()))
                     break

@@ -19,6 +19,7 @@ from vault.interop.helpers import Answer, Helper, Holding, Request, Serving, sen
 from vault.interop.helpers.servers import end_those, keep_for, kept_for
 from vault.interop.servers import Server, docker_server
 from vault.interop.sources import parse_json
+from vault.values import text_of
 from vault.version import __version__
 
 MISSING = "credentials not found in native keychain"
@@ -88,7 +89,7 @@ def _list(_: Request, serving: Serving) -> Answer:
 
 
 def _server(request: Request) -> str:
-    server = request.read().decode("utf-8", "surrogateescape").strip()
+    server = text_of(request.read(), "surrogateescape").strip()
     if not server:
         raise InputError(NO_SERVER)
     return server

@@ -13,6 +13,7 @@ https, and for http on this machine; for what it doesn't have it says nothing an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from vault.addresses import is_loopback_place
@@ -21,11 +22,10 @@ from vault.events.credentials import AnyCredential, ApiKey, Token
 from vault.interop.helpers import Answer, Helper, Holding, Request, Serving
 from vault.interop.helpers.servers import end_those, is_users, keep_for, kept_for, of_user
 from vault.interop.servers import Server, server_at
-from vault.values import SECOND
+from vault.values import SECOND, moment_of, text_of
 
 _TOKEN_USER = "x-access-token"  # noqa: S105 - what GitHub takes as the user name beside a token
 _REFRESH = "oauth_refresh_token"
-_LATEST = 253_402_300_799
 
 
 def run(request: Request, serving: Serving) -> Answer:
@@ -86,8 +86,7 @@ def _credential(asked: Mapping[str, str]) -> AnyCredential:
     """The password, with what git says about it."""
     facts = {name: asked[name] for name in ("protocol", "host", "path", "username") if asked.get(name)}
     ends = asked.get("password_expiry_utc", "")
-    at = int(ends) if ends.isascii() and ends.isdigit() and len(ends) <= 12 else _LATEST + 1
-    expires = at * SECOND if at <= _LATEST else None
+    expires = moment_of(int(ends), SECOND) if re.fullmatch(r"[0-9]{1,12}", ends) else None
     beside = {_REFRESH: asked[_REFRESH]} if asked.get(_REFRESH) else {}
     if expires is None and not beside:
         return ApiKey(key=asked["password"], metadata=facts)
@@ -141,7 +140,7 @@ def _is_of_gh(holding: Holding) -> bool:
 
 def _attributes(message: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in message.decode("utf-8", "surrogateescape").split("\n"):
+    for line in text_of(message, "surrogateescape").split("\n"):
         if not line:
             break
         name, separator, value = line.partition("=")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.providers.cloud.modes import Problem, Reader, first_set, home_path, looked_at, redacted_id
-from vault.values import SECOND, format_instant
+from vault.values import SECOND, format_instant, moment_of
 
 _OURSELVES = ("vault", "agent-vault")
 _SSO = ("sso_account_id", "sso_role_name", "sso_start_url", "sso_region")
@@ -85,7 +85,7 @@ def parse_instant(text: object) -> int | None:
     try:
         moment = datetime.fromisoformat(text.strip().replace("UTC", "+00:00"))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * SECOND)
+        return moment_of(moment.timestamp(), SECOND)
     except (ValueError, OverflowError):
         return None
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vault.errors import NotFound, NotReady, SignInAgain, VaultError
+from vault.errors import InputError, NotFound, NotReady, SignInAgain, VaultError
 from vault.files import read_regular
 from vault.providers.cloud.extras import is_safe_url, shown_host
-from vault.values import Secret, format_instant, format_instant_exact
+from vault.values import Secret, format_instant, format_instant_exact, text_of
 
 Reader = Callable[[Path], str | None]
 
@@ -217,8 +217,8 @@ def read_file(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        return text_of(content)
+    except InputError:
         raise ValueError("not UTF-8 text") from None
 
 

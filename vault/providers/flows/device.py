@@ -202,7 +202,7 @@ def _started(client: Client, answer: Response, secret: str) -> Started:
 def _life(found: dict[str, Any], answer: Response) -> int:
     """How long the code lives, seconds. ``expired_in`` is a length below 1e9, else an instant in seconds or milliseconds."""
     value = number(found.get("expires_in", found.get("expired_in")))
-    if value is None:
+    if value is None or value <= 0:
         return DEFAULT_LIFE
     if value >= 1e9:
         value = (value / 1000 if value >= 1e12 else value) - (answer.date or answer.at) / SECOND
