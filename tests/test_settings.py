@@ -291,7 +291,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"# caf\xe9\n")
     below = latin / "below.toml"
-    for path, reason in [(latin, "it is not UTF-8"), (tmp_path, "it is not a regular file"), (below, "Not a directory")]:
+    for path, reason in [
+        (latin, "it is not UTF-8"),
+        (tmp_path, "it is not a regular file"),
+        (below, "Not a directory"),
+    ]:
         with pytest.raises(NotReady) as caught:
             read_settings({"VAULT_CONFIG": str(path)})
         assert caught.value.message == f"the settings file {path} can't be read: {reason}"
