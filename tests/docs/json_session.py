@@ -215,6 +215,9 @@ def _log(vault: World) -> None:
     vault("doctor")
     vault("doctor --fix --yes")
     vault("exit-codes")
+    copy = vault.files.folder / "backup.db"
+    vault(f"backup {copy}")
+    vault(f"backup-restore {copy} --reason weekly --yes")
     vault("get nothing")
     vault.files.anchor.write_bytes(b"\1" * 192)
     vault("verify")

@@ -38,6 +38,7 @@ _CHANGING = [
     (re.compile(r"[\w.-]+@[\w.-]+ \([\w.-]+\)"), WHO),
     (re.compile(r"(?:[0-9A-Z]{4}-){8}[0-9A-Z]{4}"), "(code)"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?"), "(time)"),
+    (re.compile(r"\breplaced-\d{8}T\d{6}"), "replaced-(time)"),
     (re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b"), "(hex)"),
     (re.compile(r"\bjust now\b|\b\d+[smhd] ago\b"), "(ago)"),
     (re.compile(r"\b\d+(?:[smhd]|\.\d+ s)\b"), "(length)"),

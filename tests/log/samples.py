@@ -17,6 +17,7 @@ from vault.events.types import (
     AgentInheritanceSet,
     AgentRegistered,
     AgentRemoved,
+    BackupTaken,
     CredentialIssued,
     Event,
     Health,
@@ -182,6 +183,7 @@ SAMPLES: dict[str, tuple[Event, Event]] = {
         (KeySlotRemoved(slot=2, slot_kind="key-file"), KeySlotRemoved(slot=0, slot_kind="")),
         (RollbackAccepted(anchor_position=9, head_position=7), RollbackAccepted(anchor_position=0, head_position=0)),
         (LogVerified(events=2**53), LogVerified(events=0)),
+        (BackupTaken(path="/fake/vault-backup.db", events=7), BackupTaken(path="", events=0)),
     )
 }
 

@@ -56,6 +56,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "restore": ("restore", "restore", "History", "Bring an earlier credential or order back"),
     "verify": ("checking", "verify", "The log", "Check the whole log"),
     "rebuild": ("checking", "rebuild", "The log", "Replay the log into fresh projections"),
+    "backup": ("backups", "backup", "The log", "Write a copy, and check it"),
+    "backup-restore": ("backups", "backup_restore", "The log", "Put a copy back"),
     "doctor": ("checking", "doctor", "The log", "Look for trouble"),
     "key": ("keys", "key", "The log", "Ways to unlock"),
     "provider": ("providers", "app", "More", "Providers"),

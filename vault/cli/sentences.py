@@ -75,6 +75,8 @@ def _sentence(event: t.Event) -> str:
             return f"accepted a log ending at #{head} where #{anchored} had been seen"
         case t.LogVerified(events=count):
             return f"verified {count} events"
+        case t.BackupTaken(path=path, events=count):
+            return f"copied {count} events to {path}"
         case t.UnknownEvent(type=name, schema=schema):
             return f"something a newer vault wrote: {name} (schema {schema})"
     return type(event).__name__

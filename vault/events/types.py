@@ -299,6 +299,14 @@ class LogVerified(Event, frozen=True, kw_only=True, omit_defaults=True):
     events: int
 
 
+class BackupTaken(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A copy of the vault was written and checked; ``events`` is how many it holds. Appended before it got its name."""
+
+    TYPE: ClassVar[str] = "backup_taken"
+    path: str
+    events: int
+
+
 EVENT_TYPES: dict[str, type[Event]] = {
     cls.TYPE: cls
     for cls in (
@@ -326,5 +334,6 @@ EVENT_TYPES: dict[str, type[Event]] = {
         KeySlotRemoved,
         RollbackAccepted,
         LogVerified,
+        BackupTaken,
     )
 }
