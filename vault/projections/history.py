@@ -58,40 +58,68 @@ def tag_of(keys: VaultKeys, position: int, columns: Columns, counts: Counts) -> 
     return keys.history.digest(_NUMBERS(position, *counts) + b"".join(columns))[:TAG]
 
 
+class Count:
+    """One subject's newest row: how many it has, and where; and what was accounted for when the sum was last asked."""
+
+    __slots__ = ("accounted", "nth", "position")
+
+    def __init__(self, newest: Newest) -> None:
+        self.nth, self.position = self.accounted = newest
+
+
 class Subjects:
-    """The newest row of each subject: how many it has, and where. ``find`` looks one up that isn't known yet."""
+    """The newest row of each subject. ``find`` looks one up that isn't known yet."""
 
     def __init__(self, keys: VaultKeys, find: Callable[[str, bytes], Newest] = lambda _column, _value: (0, 0)) -> None:
         self._keys = keys
         self._find = find
-        self._newest: dict[tuple[str, bytes], Newest] = {}
-        self._before: dict[tuple[str, bytes], Newest] = {}
+        self._counts: dict[tuple[str, bytes], Count] = {}
+        self._together: dict[Columns, list[Count]] = {}
+        self._touched: set[Columns] = set()
 
-    def next(self, column: str, value: bytes, position: int) -> int:
-        """Count one more row of a subject; which one it is."""
-        key = (column, value)
-        newest = self._newest.get(key)
-        if newest is None:
-            newest = self._find(column, value)
-        self._before.setdefault(key, newest)
-        nth = newest[0] + 1
-        self._newest[key] = (nth, position)
-        return nth
+    def next(self, columns: Columns, position: int) -> Counts:
+        """Count one more row of six subjects; which one it is of each."""
+        counts = self._together.get(columns)
+        if counts is None:
+            if len(self._together) >= REMEMBERED:
+                self._together.clear()
+            counts = self._together[columns] = [
+                self._count(*subject) for subject in zip(SUBJECTS, columns, strict=True)
+            ]
+        self._touched.add(columns)
+        for count in counts:
+            count.nth += 1
+            count.position = position
+        agent, provider, profile, kind, actor, program = counts
+        return agent.nth, provider.nth, profile.nth, kind.nth, actor.nth, program.nth
+
+    def _count(self, column: str, value: bytes) -> Count:
+        count = self._counts.get((column, value))
+        if count is None:
+            count = self._counts[column, value] = Count(self._find(column, value))
+        return count
 
     def change(self) -> int:
         """By how much the sum over all newest rows changed since this was last asked."""
         keys, total = self._keys, 0
-        for (column, value), (nth, position) in self._before.items():
-            total += subject_term(keys, column, value, *self._newest[column, value])
-            if nth:
-                total -= subject_term(keys, column, value, nth, position)
-        self._before.clear()
+        for columns in self._touched:
+            for subject in zip(SUBJECTS, columns, strict=True):
+                count = self._counts[subject]
+                newest = (count.nth, count.position)
+                if count.accounted == newest:
+                    continue
+                total += subject_term(keys, *subject, *newest)
+                if count.accounted[0]:
+                    total -= subject_term(keys, *subject, *count.accounted)
+                count.accounted = newest
+        self._touched.clear()
         return total
 
     def forget(self) -> None:
         """Drop what is remembered."""
-        self._newest.clear()
-        self._before.clear()
+        self._counts.clear()
+        self._together.clear()
+        self._touched.clear()
 
 
 class Indexer:
@@ -106,15 +134,7 @@ class Indexer:
         rows: list[IndexRow] = []
         position = recorded.position
         for columns in self.columns(recorded):
-            agent, provider, profile, kind, actor, program = columns
-            counts = (
-                newest.next("agent", agent, position),
-                newest.next("provider", provider, position),
-                newest.next("profile", profile, position),
-                newest.next("kind", kind, position),
-                newest.next("actor", actor, position),
-                newest.next("program", program, position),
-            )
+            counts = newest.next(columns, position)
             rows.append((position, *columns, *counts, tag_of(self._sealing.keys, position, columns, counts)))
         return rows
 
