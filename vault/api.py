@@ -20,18 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.commands.addressing import at_server
-from vault.commands.history import Filter, read_history
+from vault.commands.history import Filter, check_types, read_history
 from vault.commands.issue import Issued, issue
 from vault.commands.listing import Listing, list_profiles
 from vault.commands.login import LoggedIn, LoggedOut, check_kind, log_in, log_out
-from vault.commands.naming import named_profile, target
+from vault.commands.naming import check_provider, named_profile, target
 from vault.commands.restore import Restored, restore
 from vault.context import Context, Places, current_actor, open_context
 from vault.envfile import settled
 from vault.errors import InputError
 from vault.events.codec import Actor
 from vault.events.credentials import AnyCredential, ApiKey, Token
-from vault.events.types import EVENT_TYPES, Event
+from vault.events.types import Event
 from vault.projections.queries import View
 from vault.unlock import Ways
 from vault.values import (
@@ -45,6 +45,7 @@ from vault.values import (
     parse_provider,
     parse_secret,
     profile_id,
+    provider_of,
 )
 
 __all__ = ["Entry", "Vault", "open_vault"]
@@ -81,12 +82,15 @@ class Vault:
         label: str = "",
         reason: str = "",
         command_id: str = "",
+        custom: bool = False,
     ) -> LoggedIn:
         """Store an API key or token for a provider (profile ``default``) or a profile (``provider:name``).
 
+        The first login to a provider of one's own, which vault doesn't know, needs ``custom``: it could be a mistyped one.
+
         ``kind`` is api_key or token; ``expires_at`` is microseconds UTC, tokens only. ``base_url`` is the server it is for where
         that isn't the provider's own; a profile that isn't named is then called after it. What was there stays in the history.
-        With a ``command_id``, a repeated call returns the first result. Raises InputError, Conflict, TryAgain.
+        With a ``command_id``, a repeated call returns the first result. Raises InputError, NotFound, Conflict, TryAgain.
         """
         provider, named = target(what, self._context.environ)
         profile, server = named or profile_id(provider, DEFAULT_NAME), base_url
@@ -101,6 +105,8 @@ class Vault:
         else:
             credential = Token(token=value, expires_at=expires_at)
         with self._turn:
+            if not custom:
+                check_provider(self._context, provider)
             return log_in(
                 self._context,
                 self.agent,
@@ -112,17 +118,18 @@ class Vault:
                 command=command_id,
             )
 
-    def keep(self, profile: str, credential: AnyCredential, *, label: str = "", reason: str = "") -> LoggedIn:
-        """Store a credential of any kind (``vault.events.credentials``) as a profile. Raises InputError, Conflict, TryAgain."""
+    def keep(
+        self, profile: str, credential: AnyCredential, *, label: str = "", reason: str = "", custom: bool = False
+    ) -> LoggedIn:
+        """Store a credential of any kind (``vault.events.credentials``) as a profile; ``custom`` as for ``login``.
+
+        Raises InputError, NotFound, Conflict, TryAgain.
+        """
+        name = named_profile(profile, self._context.environ)
         with self._turn:
-            return log_in(
-                self._context,
-                self.agent,
-                named_profile(profile, self._context.environ),
-                credential,
-                label=label,
-                reason=reason,
-            )
+            if not custom:
+                check_provider(self._context, provider_of(name))
+            return log_in(self._context, self.agent, name, credential, label=label, reason=reason)
 
     def credential(self, what: str, *, reason: str = "", program: str = "") -> Issued:
         """Hand out the credential chosen for a provider, or a profile's. The hand-out is in the log before this returns.
@@ -223,11 +230,7 @@ class Vault:
         oldest_first: bool = False,
     ) -> Iterator[Entry]:
         """Events, newest first, of all agents unless one is named. Moments are microseconds UTC. Opens only what it yields."""
-        unknown = [name for name in types if name not in EVENT_TYPES]
-        if unknown:
-            raise InputError(
-                f"{unknown[0]!r} is not a type of event", hint="use one of " + ", ".join(sorted(EVENT_TYPES))
-            )
+        check_types(types)
         wanted = Filter(
             parse_agent(agent) if agent else "",
             parse_provider(provider) if provider else "",

@@ -27,13 +27,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotReady
 from vault.files import read_regular
+from vault.guessing import did_you_mean
 from vault.values import MINUTE, length_of_time, parse_provider, text_of
 
 SOURCES = ("environment", "dotenv", "envfile", "stored")
@@ -175,18 +176,21 @@ class _Reader:
             elif key == "provider":
                 for name, inner in self._table(value, key).items():
                     if name != "auto_update" or not isinstance(inner, bool):
-                        raise self._wrong(("provider", name), "the only key here is auto_update, true or false")
+                        also = _maybe(key, ("providers",)) if isinstance(inner, dict) else ""
+                        raise self._wrong(("provider", name), f"the only key here is auto_update, true or false{also}")
                     found = replace(found, auto_update=inner)
             elif key == "refresh":
                 for name, inner in self._table(value, key).items():
                     if name not in ("leeway", "lease"):
-                        raise self._wrong(("refresh", name), "the keys here are leeway and lease")
+                        also = _maybe(name, ("leeway", "lease"))
+                        raise self._wrong(("refresh", name), f"the keys here are leeway and lease{also}")
                     length = self._length(inner, "refresh", name)
                     found = replace(found, leeway=length) if name == "leeway" else replace(found, lease=length)
             elif key == "providers":
                 found = replace(found, providers=self._all(self._table(value, key)))
             else:
-                raise self._wrong((key,), "there is no such setting")
+                also = _maybe(key, (*top, "provider", "refresh", "providers"))
+                raise self._wrong((key,), f"there is no such setting{also}")
         return found
 
     def _all(self, tables: dict[str, Any]) -> dict[str, ProviderSettings]:
@@ -215,11 +219,13 @@ class _Reader:
                 continue
             if name not in ProviderSettings.__dataclass_fields__:
                 known = ", ".join(ProviderSettings.__dataclass_fields__)
-                raise self._wrong((*place, name), f"the keys here are {known}")
+                also = _maybe(name, ProviderSettings.__dataclass_fields__)
+                raise self._wrong((*place, name), f"the keys here are {known}{also}")
             if not isinstance(inner, str):
                 raise self._wrong((*place, name), "it must be a text")
             if name == "auth_source" and inner not in AUTH_SOURCES:
-                raise self._wrong((*place, name), "it is one of " + ", ".join(AUTH_SOURCES))
+                also = _maybe(inner, AUTH_SOURCES)
+                raise self._wrong((*place, name), f"it is one of {', '.join(AUTH_SOURCES)}{also}")
             found = replace(found, **{name: inner})  # type: ignore[arg-type]
         return found
 
@@ -248,6 +254,12 @@ class _Reader:
         return NotReady(
             f"{self._path}, line {_line(self._text, place)}: {'.'.join(place)}: {why}", hint="vault config edit"
         )
+
+
+def _maybe(text: str, names: Iterable[str]) -> str:
+    """What was probably meant, as the end of a sentence; nothing when there is nothing like it."""
+    meant = did_you_mean(text, names)
+    return f"; {meant}" if meant else ""
 
 
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""

@@ -268,7 +268,7 @@ def test_a_hostile_variable_name_is_left_out(shell: Shell, files: Files) -> None
 
 
 def test_an_own_provider_that_starts_with_a_digit_works_in_exec_and_harms_no_env(real: Real) -> None:
-    real("login", "9router", "--stdin", stdin="fake-key-9")
+    real("login", "9router", "--custom", "--stdin", stdin="fake-key-9")
     real("login", "anthropic", "--stdin", stdin="fake-key-a")
     assert real("env").out == "export ANTHROPIC_API_KEY=fake-key-a\n"
     program = "import os; print(os.environ['9ROUTER_API_KEY'], os.environ['ANTHROPIC_API_KEY'])"

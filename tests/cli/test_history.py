@@ -268,7 +268,7 @@ def test_only_what_is_shown_is_opened(furnished: Files, shell: Shell, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "status", "what"),
     [
-        (("--type", "profile_exploded"), 65, "'profile_exploded' is not a type of event: use one of agent_"),
+        (("--type", "profile_exploded"), 65, "'profile_exploded' is not a type of event: did you mean profile_"),
         (("--since", "soon"), 65, "'soon' is not a time"),
         (("--until", "2026-02-30"), 65, "'2026-02-30' is not a time"),
         (("--limit", "-1"), 64, "the value of --limit is not valid"),

@@ -85,10 +85,13 @@ def test_takes_an_id_or_a_display_name_in_any_case(shell: Shell) -> None:
     assert shell.json("login", "Amazon Bedrock", "--stdin", stdin="fake-key")["profile"] == "amazon-bedrock:default"
 
 
-def test_an_own_provider_is_kept_and_named_as_such(shell: Shell) -> None:
-    told = shell("login", "my-thing", "--stdin", stdin="fake-key")
-    assert "my-thing is not in the catalogue; it is kept as a provider of your own" in told.err
-    assert "did you mean anthropic?" in shell("login", "antropic", "--stdin", stdin="fake-key").err
+def test_an_own_provider_is_kept_once_it_was_insisted_on(shell: Shell) -> None:
+    assert "--custom" in shell("login", "my-thing", "--stdin", stdin="fake-key", status=66).err
+    shell("login", "my-thing", "--stdin", "--custom", stdin="fake-key")
+    shell("login", "my-thing:other", "--stdin", stdin="fake-key")
+    shell("logout", "my-thing:other")
+    shell("logout", "my-thing:default")
+    assert "did you mean" not in shell("login", "my-thing", "--stdin", stdin="fake-key").err
 
 
 def test_a_token_with_an_expiry(shell: Shell) -> None:

@@ -63,6 +63,8 @@ def test_a_new_id_may_be_typed_at_the_choice(real: Real) -> None:
     with terminal("login") as child:
         child.expect_exact("Provider: ")
         child.sendline("my-own-thing")
+        child.expect_exact("Keep it as a provider of your own?")
+        child.sendline("y")
         child.expect_exact("API key for my-own-thing:default: ")
         child.sendline("fake-key")
         assert ended(child)[0] == 0

@@ -54,7 +54,7 @@ def test_logout_happens_once_for_a_command_id(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "what"),
     [
-        (("anthropic:nope",), 66, "anthropic:nope of agent main is not logged in"),
+        (("anthropic:nope",), 66, "agent main has no profile anthropic:nope"),
         (("openai",), 66, "agent main has no profile for openai"),
         (("Bad Provider!",), 65, "is not a provider id"),
         (("anthropic",), 64, "agent main has several profiles for anthropic: name one of anthropic:a, anthropic:b"),

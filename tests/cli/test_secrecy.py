@@ -180,7 +180,7 @@ def test_a_defect_shows_no_value(
 ) -> None:
     caplog.set_level(logging.NOTSET)
     for number in range(2):
-        shell.login("held", f"{canary}-{number}")
+        shell.login("held", f"{canary}-{number}", "--custom")
 
     def break_down(*arguments: object, **named: object) -> None:
         held = (str(canary), arguments, named)

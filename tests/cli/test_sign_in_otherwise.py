@@ -258,7 +258,8 @@ def test_an_installed_package_runs_a_flow_of_its_own(place: Place, real: Real) -
 def test_without_the_package_its_login_says_what_is_missing(place: Place, real: Real, installed: Path) -> None:
     from_package = {"PYTHONPATH": str(installed)}
     assert real("login", "acme", "--device", status=82, env=from_package).err.endswith("vault login acme --device\n")
-    assert "acme has no sign-in method 'device'" in real("login", "acme", "--device", status=66).err
+    assert "there is no provider 'acme'" in real("login", "acme", "--device", status=66).err
+    assert "acme has no sign-in method 'device'" in real("login", "acme", "--device", "--custom", status=66).err
 
 
 @pytest.mark.parametrize(

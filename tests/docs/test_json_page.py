@@ -26,6 +26,7 @@ WITHOUT = {
     "demo": "a show for people",
     "config edit": "an editor for a person",
     "helper": "speaks the tools' own protocols",
+    "help": "text for people",
 }
 NOT_PRINTED_HERE = {
     "vault.disconnect/1": {f"kept[].{name}" for name in ("name", "path", "why")},  # tests/cli/test_disconnecting.py

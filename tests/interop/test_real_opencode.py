@@ -55,7 +55,7 @@ class World:
 
     def log_in(self, **keys: str) -> None:
         for provider, key in keys.items():
-            self.vault("login", provider.replace("__", ":"), "--stdin", stdin=key)
+            self.vault("login", provider.replace("__", ":"), "--custom", "--stdin", stdin=key)
 
     def listed(self) -> dict[str, str]:
         """What ``opencode auth list`` shows: type by name."""
@@ -195,7 +195,7 @@ def test_a_running_server_follows_the_vault(world: World) -> None:
         for change in (
             (),
             ("order", "set", "--provider", "lab", "lab:b", "lab:a"),
-            ("login", "lab:b", "--stdin"),
+            ("login", "lab:b", "--custom", "--stdin"),
         ):
             if change:
                 world.vault(*change, stdin="fake-key-lab-b2" if "login" in change else "")

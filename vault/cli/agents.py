@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from vault.cli import output
+from vault.cli.groups import Group
 from vault.cli.session import CommandOption, JsonOption, NoInputOption, ReasonOption, complete_agent, opened
 from vault.errors import UsageError
 from vault.values import MAIN_AGENT, parse_agent
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Agents and whom they inherit from.")
+app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, help="Agents and whom they inherit from.")
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="An agent's id.", autocompletion=complete_agent)]
 NoParent = Annotated[bool, typer.Option("--none", help="Inherit from nobody.")]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vault.cli import output
+from vault.cli.groups import Group
 from vault.cli.session import (
     AgentOption,
     CommandOption,
@@ -20,6 +21,7 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import UsageError
+from vault.guessing import called, did_you_mean
 from vault.values import ProfileId, ProviderId, parse_profile
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ NeededProvider = Annotated[
 ]
 
 order = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The order in which an agent's profiles are tried."
+    cls=Group, no_args_is_help=True, add_completion=False, help="The order in which an agent's profiles are tried."
 )
-health = typer.Typer(no_args_is_help=True, add_completion=False, help="Forgive failures.")
+health = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, help="Forgive failures.")
 
 
 def _provider(text: str) -> ProviderId:
@@ -73,10 +75,14 @@ def why(
     the two differ, both are told.
     """
     from vault.commands.cloud import CloudDecision
+    from vault.commands.naming import how_to_have, is_known
     from vault.commands.why import NEEDS_NONE, WAYS, decide, otherwise, told_otherwise
 
     if purpose not in WAYS:
-        raise UsageError(f"{purpose!r} is nothing a credential is chosen for", hint=f"use --for {'|'.join(WAYS)}")
+        every = f"use --for {'|'.join(WAYS)}"
+        raise UsageError(
+            f"{called(purpose)} is nothing a credential is chosen for", hint=did_you_mean(purpose, WAYS, every)
+        )
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
         decision = decide(context, name, wanted, way=purpose)
@@ -114,6 +120,8 @@ def why(
             output.write(f"agent {name} needs nothing for {wanted}: {decision.basis}")
         else:
             output.write(f"agent {name} has nothing to use for {wanted}")
+            if not decision.considered and not is_known(wanted):
+                output.say(how_to_have(wanted, name))
         if decision.considered:
             output.table(
                 ("CANDIDATE", "KIND", "AGENT", "REASON"),

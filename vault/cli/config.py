@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from vault.cli import output
+from vault.cli.groups import Group
 from vault.cli.session import JsonOption, NoInputOption, can_ask
 from vault.errors import NotReady, StorageError, Unavailable, UsageError
 from vault.files import PRIVATE, read_regular, replace_file
@@ -17,7 +18,7 @@ from vault.providers.aliases import canonical
 from vault.settings import LARGEST, SOURCES, parse_settings, read_settings, settings_path
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Settings: one TOML file; the environment overrides it."
+    cls=Group, no_args_is_help=True, add_completion=False, help="Settings: one TOML file; the environment overrides it."
 )
 
 TEMPLATE = f"""# Settings of vault. Every key is optional; a mistake is told with its line.

@@ -10,7 +10,7 @@ import typer
 
 from vault.cli import output
 from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
-from vault.errors import InputError, UsageError
+from vault.errors import UsageError
 from vault.values import MAIN_AGENT, parse_agent
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ def history(
 ) -> None:
     """Show what happened, newest first. Never a secret."""
     from vault.cli.moments import parse_moment
-    from vault.commands.history import Filter, read_history
+    from vault.commands.history import Filter, check_types, read_history
     from vault.commands.naming import named_profile, resolve
 
     if sum((json, jsonl, csv)) > 1 or (follow and json):
         raise UsageError(
             "two forms of output are asked for", hint="use one of --json, --jsonl, --csv; --follow with --jsonl"
         )
-    _check_types(types or [])
+    check_types(types or [])
     with opened(MAIN_AGENT, no_input=no_input) as context:
         now = context.clock.now()
         wanted = Filter(
@@ -170,11 +170,3 @@ def _follow(context: Context, wanted: Filter, after: int, *, csv: bool, jsonl: b
                 output.write_json_line(body(record))
         else:
             _lines(iter(fresh))
-
-
-def _check_types(types: list[str]) -> None:
-    from vault.events.types import EVENT_TYPES
-
-    for name in types:
-        if name not in EVENT_TYPES:
-            raise InputError(f"{name!r} is not a type of event", hint="use one of " + ", ".join(sorted(EVENT_TYPES)))

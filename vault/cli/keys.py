@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.cli import output
+from vault.cli.groups import Group
 from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, opened, places, ways
 from vault.crypto.keyslots import RECOVERY
 from vault.errors import UsageError
@@ -15,7 +16,7 @@ from vault.values import MAIN_AGENT
 if TYPE_CHECKING:
     from vault.commands.keys import Choice
 
-key = typer.Typer(no_args_is_help=True, add_completion=False, help="Ways to unlock the vault.")
+key = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, help="Ways to unlock the vault.")
 
 KeyringFlag = Annotated[bool, typer.Option("--keyring", help="The OS keyring.")]
 PassphraseFlag = Annotated[bool, typer.Option("--passphrase", help="A passphrase.")]

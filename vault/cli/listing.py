@@ -26,7 +26,7 @@ def list_(
     """List the profiles an agent sees, and providers that environment variables satisfy. Never a secret."""
     from vault.cli.moments import parse_moment
     from vault.commands.listing import list_profiles
-    from vault.commands.naming import named_provider
+    from vault.commands.naming import how_to_have, named_provider
 
     name = agent_id(agent)
     wanted = named_provider(provider) if provider else None
@@ -66,7 +66,9 @@ def list_(
                 [_row(p, seen_from) for p in listing.profiles],
             )
         else:
-            output.say(f"agent {name} has no profiles; make one with: vault login PROVIDER")
+            which = f"no profile of {wanted}" if wanted else "no profiles"
+            make = how_to_have(wanted, name) if wanted else "make one with: vault login PROVIDER"
+            output.say(f"agent {name} has {which}; {make}")
         if listing.logged_out:
             output.say("logged out (vault restore PROFILE): " + ", ".join(s.profile for s in listing.logged_out))
         if listing.environment:

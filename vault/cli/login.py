@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,11 +26,13 @@ from vault.cli.session import (
     refuse_secret_argument,
 )
 from vault.errors import SignInAgain, UsageError
-from vault.values import AgentId, Instant, ProfileId, provider_of
+from vault.guessing import nearest
+from vault.values import AgentId, Instant, ProfileId
 
 if TYPE_CHECKING:
     from vault.cli.signing import Wanted
     from vault.commands.login import LoggedIn
+    from vault.context import Context
     from vault.providers.methods import Method
 
 
@@ -68,6 +74,9 @@ def login(
     ] = None,
     expires_in: Annotated[str, typer.Option("--expires-in", help="A token's life: 365d, 12h.")] = "",
     label: Annotated[str, typer.Option("--label", help="A label to show in lists.")] = "",
+    custom: Annotated[
+        bool, typer.Option("--custom", help="A provider of your own, which vault doesn't know; needed the first time.")
+    ] = False,
     reason: ReasonOption = "",
     command_id: CommandOption = "",
     json: JsonOption = False,
@@ -77,9 +86,10 @@ def login(
     """Sign in, or store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
     from vault.cli.signing import TYPED, Wanted, attend, find_way
-    from vault.cli.targets import choose_provider
+    from vault.cli.targets import choose_provider, meant_instead
     from vault.commands.addressing import at_server
     from vault.commands.login import check_kind, log_in
+    from vault.commands.naming import is_profile
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
     from vault.unlock.references import parse_reference
 
@@ -110,19 +120,24 @@ def login(
         reason=reason,
     )
     name = agent_id(agent)
-    target, way = find_way(wanted, typed or base_url is not None, no_input)
-    if way.kind == "external":
-        _take_over(wanted, way, name, json, no_input)
-        return
-    if way.kind not in TYPED:
-        _sign_in(wanted, target, way, name, command_id, json, no_input)
-        return
-    kind = check_kind(kind or ("token" if length else way.kind), length)
-    server = None
-    if base_url is not None:
-        target, server = at_server(target, base_url, named=":" in what or "@" in what or bool(profile))
-    with opened(name, no_input=no_input) as context:
-        _say_if_unknown(target, json)
+    with ExitStack() as stack:
+        vault = cache(lambda: stack.enter_context(opened(name, no_input=no_input)))
+        if not (custom or issuer or host or "://" in what):
+            instead = meant_instead(what, profile, vault, no_input)
+            wanted = wanted if instead is None else replace(wanted, what=instead, profile="")
+        target, way = find_way(wanted, typed or base_url is not None, no_input)
+        if way.kind == "external":
+            _take_over(wanted, way, name, vault(), json)
+            return
+        if way.kind not in TYPED:
+            _sign_in(wanted, target, way, name, vault(), command_id, json)
+            return
+        kind = check_kind(kind or ("token" if length else way.kind), length)
+        server = None
+        if base_url is not None:
+            named = is_profile(wanted.what) or bool(wanted.profile)
+            target, server = at_server(target, base_url, named=named)
+        context = vault()
         if pointer is not None:
             credential: AnyCredential = Reference(scheme=pointer[0], target=pointer[1])
         else:
@@ -141,19 +156,11 @@ def login(
             context, name, target, credential, label=label, base_url=server, reason=reason, command=command_id
         )
         now = context.clock.now()
-    _told(done, now, json)
+        known = context.queries.agents().names()
+    _told(done, now, json, known)
 
 
-def _say_if_unknown(target: ProfileId, json: bool) -> None:
-    from vault.providers import catalogue
-
-    if catalogue.provider(provider_of(target)) is None and not json:
-        near = catalogue.nearest(provider_of(target))
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        output.say(f"{provider_of(target)} is not in the catalogue; it is kept as a provider of your own{meant}")
-
-
-def _told(done: LoggedIn, now: int, json: bool) -> None:
+def _told(done: LoggedIn, now: int, json: bool, agents: Sequence[str]) -> None:
     """Tell what a login did."""
     target, name = done.profile, done.agent
     if json:
@@ -174,7 +181,9 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
         )
         return
     if done.registered:
-        output.say(f"registered agent {name}, inheriting from main")
+        near = nearest(name, [agent for agent in agents if agent != name])
+        meant = f" (did you mean {near[0]}? undo with: vault agent remove {name})" if near else ""
+        output.say(f"registered agent {name}, inheriting from main{meant}")
     detail = f"fingerprint {done.facts.fingerprint}" if done.facts.fingerprint else done.facts.reference
     output.say(f"logged in {target} for agent {name} ({done.facts.kind}, {detail})")
     if done.facts.base_url:
@@ -196,40 +205,36 @@ def _told(done: LoggedIn, now: int, json: bool) -> None:
 
 
 def _sign_in(
-    wanted: Wanted, target: ProfileId, method: Method, agent: AgentId, command_id: str, json: bool, no_input: bool
+    wanted: Wanted, target: ProfileId, method: Method, agent: AgentId, context: Context, command_id: str, json: bool
 ) -> None:
     from vault.cli.signing import Terminal
     from vault.commands.sign_in import sign_in
 
-    with opened(agent, no_input=no_input) as context:
-        done = sign_in(
-            context,
-            agent,
-            target,
-            method,
-            Terminal(),
-            given=wanted.given(),
-            scopes=wanted.scopes,
-            label=wanted.label,
-            reason=wanted.reason,
-            command=command_id,
-        )
-        now = context.clock.now()
-    _told(done.login, now, json)
+    done = sign_in(
+        context,
+        agent,
+        target,
+        method,
+        Terminal(),
+        given=wanted.given(),
+        scopes=wanted.scopes,
+        label=wanted.label,
+        reason=wanted.reason,
+        command=command_id,
+    )
+    _told(done.login, context.clock.now(), json, context.queries.agents().names())
     for note in done.notes:
         output.say(f"note: {output.printable(note)}")
 
 
-def _take_over(wanted: Wanted, method: Method, agent: AgentId, json: bool, no_input: bool) -> None:
+def _take_over(wanted: Wanted, method: Method, agent: AgentId, context: Context, json: bool) -> None:
     """Take over the login another tool keeps. Nobody is asked anything: it has been signed in to already."""
     from vault.commands.naming import is_profile, named_profile
     from vault.commands.sign_in import take_from_tool
 
     named = named_profile(wanted.what) if is_profile(wanted.what) else wanted.profile
-    with opened(agent, no_input=no_input) as context:
-        done = take_from_tool(context, agent, method, named, label=wanted.label, reason=wanted.reason)
-        now = context.clock.now()
-    _told(done.login, now, json)
+    done = take_from_tool(context, agent, method, named, label=wanted.label, reason=wanted.reason)
+    _told(done.login, context.clock.now(), json, context.queries.agents().names())
     for note in done.notes:
         output.say(f"note: {output.printable(note)}")
 

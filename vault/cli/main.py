@@ -13,8 +13,8 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from vault.cli.groups import Group
 from vault.errors import Defect, InputError, StorageError, UsageError, VaultError
 from vault.version import __version__
 
@@ -63,15 +63,20 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "provider": ("providers", "app", "More", "Providers"),
     "config": ("config", "app", "More", "Settings"),
     "exit-codes": ("checking", "exit_codes", "More", "What the exit statuses mean"),
+    "help": ("explaining", "help_", "More", "How a command is used"),
 }
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """A group that imports a command's module when the command is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """All commands, in the order of the table."""
         return list(COMMANDS)
+
+    def shown(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The commands that the help lists."""
+        return [name for name, (_, _, group, _) in COMMANDS.items() if group]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """Import and build one command."""
@@ -249,4 +254,12 @@ def _named(param: Any) -> str:
 
 def _advice(error: Any) -> str:
     context = getattr(error, "ctx", None)
-    return f"see {context.command_path if context else 'vault'} --help"
+    look = f"see {context.command_path if context else 'vault'} --help"
+    if type(error).__name__ != "NoSuchOption" or context is None:
+        return look
+    from vault.guessing import did_you_mean
+
+    options = [
+        o for p in context.command.params if not getattr(p, "hidden", False) for o in (*p.opts, *p.secondary_opts)
+    ]
+    return did_you_mean(error.option_name, options, look)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vault.cli import output
+from vault.cli.groups import Group
 from vault.cli.session import (
     AgentOption,
     JsonOption,
@@ -23,12 +24,12 @@ from vault.cli.settings_file import switch
 from vault.errors import NotReady, UsageError, VaultError
 from vault.providers.aliases import canonical
 from vault.settings import Settings, read_settings
-from vault.values import AgentId, ProfileId, ProviderId, provider_of
+from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, provider_of
 
 if TYPE_CHECKING:
     from vault.providers.update import Updated
 
-app = typer.Typer(no_args_is_help=True, help="Providers: what vault knows of them, which are used.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Providers: what vault knows of them, which are used.")
 
 ProviderArgument = Annotated[
     str,
@@ -95,6 +96,7 @@ def show(provider: ProviderArgument, agent: AgentOption = "main", json: JsonOpti
 
     settings, use = _prepared(agent)
     wanted = resolve(provider)
+    _check(wanted, settings, use)
     entry = catalogue.provider(wanted)
     body = _full(wanted, settings, use)
     if json:
@@ -172,11 +174,21 @@ def disable(provider: ProviderArgument, json: JsonOption = False) -> None:
     _switch(provider, json, on=False)
 
 
+def _check(provider: ProviderId, settings: Settings, use: _Use) -> None:
+    """Refuse a provider that nothing here knows, where that can be told. Raises NotFound."""
+    from vault.commands.naming import is_known, unknown_provider
+
+    listed = {*settings.enabled_providers, *settings.disabled_providers}
+    if not (is_known(provider) or use.of(provider) or use.missing or provider in listed):
+        raise unknown_provider(provider)
+
+
 def _switch(provider: str, json: bool, *, on: bool) -> None:
     from vault.commands.naming import resolve
 
     follow_settings(os.environ)
     wanted = resolve(provider)
+    _check(wanted, *_prepared(MAIN_AGENT))
     path, changed = switch(wanted, os.environ, on=on)
     settings = read_settings(os.environ, canonical)
     allowed = _is_allowed(wanted, settings)

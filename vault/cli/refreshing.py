@@ -216,14 +216,18 @@ def wizard(
 ) -> None:
     """For agents: the line a person should type to sign in, and why. Completes nothing."""
     from vault.commands.advice import advise, advise_unopened
-    from vault.commands.naming import named_provider
+    from vault.commands.naming import is_kept, is_known, named_provider, unknown_provider
 
     name, wanted = agent_id(agent), named_provider(provider)
+    unknown = False
     try:
         with opened(name, no_input=no_input) as context:
+            unknown = not is_known(wanted) and not is_kept(context, wanted)
             advice = advise(context, name, wanted)
     except VaultError as error:
         advice = advise_unopened(name, wanted, error)
+    if unknown:
+        raise unknown_provider(wanted)
     if json:
         output.write_json(
             "wizard",

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from vault.cli import output
 from vault.cli.session import can_ask
-from vault.commands.naming import is_profile, named_profile, named_provider, resolve
+from vault.commands.naming import (
+    is_kept,
+    is_known,
+    is_profile,
+    named_profile,
+    named_provider,
+    resolve,
+    unknown_provider,
+)
 from vault.errors import NotFound, UsageError
-from vault.values import DEFAULT_NAME, ProfileId, ProviderId, parse_profile, profile_id, provider_of
+from vault.guessing import did_you_mean
+from vault.providers import catalogue
+from vault.values import DEFAULT_NAME, ProfileId, ProviderId, name_of, parse_profile, profile_id, provider_of
+
+if TYPE_CHECKING:
+    from vault.context import Context
 
 T = TypeVar("T")
 
@@ -39,8 +52,6 @@ def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
 
 def choose_provider(no_input: bool) -> ProviderId:
     """Let a person choose a provider by typing part of its name."""
-    from vault.providers import catalogue
-
     if not can_ask(no_input):
         raise UsageError("no provider was named", hint="write: vault login PROVIDER")
     everything = catalogue.providers()
@@ -63,10 +74,36 @@ def choose_provider(no_input: bool) -> ProviderId:
         output.say(f"  … and {len(matches) - 12} more; type more of the name")
 
 
+def meant_instead(what: str, profile: str, vault: Callable[[], Context], no_input: bool) -> ProfileId | None:
+    """The profile a person means in place of one of a provider that isn't known; None where it is what was typed.
+
+    Such a provider may be a mistyped one, or one of their own. ``vault`` opens the vault, which is asked only about such a one.
+    Raises NotFound where nobody can be asked, or says that it is neither.
+    """
+    target = find_target(what, profile, no_input)
+    provider = provider_of(target)
+    if is_known(provider) or is_kept(vault(), provider):
+        return None
+    if not can_ask(no_input):
+        raise unknown_provider(provider)
+    near = catalogue.nearest(provider)
+    output.say(f"vault knows no provider {provider}." + (" Which do you mean?" if near else ""))
+    if not near:
+        if not typer.confirm("Keep it as a provider of your own?", default=False, err=True):
+            raise unknown_provider(provider)
+        return None
+    choices = [*near, provider]
+    for number, one in enumerate(choices, start=1):
+        output.say(f"  {number} {one}" + ("" if one != provider else " (a provider of your own)"))
+    picked = pick("Number", choices)
+    return profile_id(picked, name_of(target)) if picked != provider else None
+
+
 def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -> ProfileId:
     """The profile to log out: named, the only one of a named provider, or chosen."""
     if is_profile(what):
         return named_profile(what)
+    held = {p.partition(":")[0] for p in profiles}
     if what:
         what = named_provider(what)
         profiles = [p for p in profiles if p.partition(":")[0] == what]
@@ -79,7 +116,7 @@ def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -
     if not profiles:
         raise NotFound(
             f"agent {agent} has no profile {'for ' + what if what else 'to log out'}",
-            hint="vault list shows what it has",
+            hint=did_you_mean(what, held, "vault list shows what it has"),
         )
     if not can_ask(no_input):
         raise UsageError("no profile was named", hint="name one of " + ", ".join(profiles))

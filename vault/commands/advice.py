@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vault.commands.naming import is_known
 from vault.commands.status import OK, STALE, UNCERTAIN, UNPROVEN, ProviderStatus, status
 from vault.context import Context
 from vault.errors import InputError, NotReady, VaultError
@@ -145,10 +146,11 @@ def _kind(context: Context, what: str, owner: AgentId) -> str:
 
 def _ways(provider: str, what: str, owner: AgentId, kind: str = "") -> tuple[tuple[Method, str], ...]:
     offered = [m for m in methods(provider) if m.kind != "none"]
+    own = [] if ":" in what or is_known(provider) else ["--custom"]
     ways = [
         (m, login_line(provider, MAIN_AGENT, m.id))
         if m.kind == "external"
-        else (m, login_line(what, owner, m.id if len(offered) > 1 else ""))
+        else (m, login_line(what, owner, m.id if len(offered) > 1 else "", own))
         for m in offered
     ]
     return tuple(sorted(ways, key=lambda way: bool(kind) and way[0].kind not in _BRINGS.get(kind, ())))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from vault.context import Context
+from vault.errors import InputError
+from vault.events.types import EVENT_TYPES
+from vault.guessing import called, did_you_mean
 from vault.log.records import Recorded
 
 BATCH = 256
+
+
+def check_types(types: Iterable[str]) -> None:
+    """Check the names of types of events. Raises InputError."""
+    for name in types:
+        if name not in EVENT_TYPES:
+            every = "use one of " + ", ".join(sorted(EVENT_TYPES))
+            raise InputError(f"{called(name)} is not a type of event", hint=did_you_mean(name, EVENT_TYPES) or every)
 
 
 @dataclass(frozen=True, slots=True)

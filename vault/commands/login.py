@@ -18,6 +18,7 @@ from vault.model import profile as profile_model
 from vault.model.health import WELL
 from vault.model.profile import Held, ProfileState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
+from vault.projections.queries import View
 from vault.values import MAIN_AGENT, AgentId, ProfileId
 
 
@@ -166,6 +167,8 @@ def log_out(
                         f"{profile} belongs to agent {owner}; {agent} only inherits it",
                         hint=f"to log it out for all: vault logout {profile} --agent {owner}",
                     )
+        if state is None:
+            raise profile_model.no_profile(agent, profile, View(context.queries, agent).visible())
         event = profile_model.log_out(state, agent, profile, revocation)
         return [Draft(stream=stream, event=event)], {stream: state.version if state else 0}
 

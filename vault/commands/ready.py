@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vault.commands.candidates import resolvable
-from vault.commands.naming import with_agent
+from vault.commands.naming import how_to_have, with_agent
 from vault.commands.replaced import must_not_be_sent
 from vault.context import Context
 from vault.errors import NotFound, SignInAgain, TryAgain, VaultError
@@ -56,9 +56,7 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
     if not decision.considered and catalogue.is_local(provider):
         return NotFound(f"{provider} runs on this machine and needs no credential", hint="use it without one")
     if not decision.considered or codes <= {"missing"}:
-        return NotFound(
-            f"agent {agent} has no credential for {provider}", hint=with_agent(f"vault login {provider}", agent)
-        )
+        return NotFound(f"agent {agent} has no credential for {provider}", hint=how_to_have(provider, agent))
     why = "; ".join(f"{c.what} {c.text}" for c in decision.considered)
     waits = [c.until for c in decision.considered if c.code == "disabled" and c.until]
     if waits:

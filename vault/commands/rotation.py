@@ -19,6 +19,7 @@ from vault.events.types import (
     ProfileUnpinned,
     UseReported,
 )
+from vault.guessing import called
 from vault.log.records import Draft
 from vault.model import rotation as rotation_model
 from vault.model.health import WELL, check_failure
@@ -116,7 +117,7 @@ def report(
 ) -> tuple[Steered, Health]:
     """Record how a use went. The owner's health changes. Raises UsageError, NotFound, NewerVersion."""
     if outcome not in ("success", "failure"):
-        raise UsageError(f"{outcome!r} is not an outcome", hint="use success or failure")
+        raise UsageError(f"{called(outcome)} is not an outcome", hint="use success or failure")
     if outcome == "failure":
         check_failure(failure or "unknown")
     elif failure or until is not None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from vault.commands.candidates import SESSION_PIN, allowed_sources, family_of, pin_of
 from vault.commands.external import external
-from vault.commands.naming import with_agent
+from vault.commands.naming import how_to_have, with_agent
 from vault.commands.standing import (
     CLAIMED,
     EXPIRED,
@@ -240,7 +240,7 @@ def _nothing(context: Context, decision: Decision, view: View, agent: AgentId, n
         of_a_cloud = family_of(context, provider)
         if not of_a_cloud and catalogue.is_local(provider, context.settings.provider(provider).endpoint):
             return _Found(OK, source=LOCAL, kind="none")
-        return _missing(context, decision, view, with_agent(f"vault login {provider}", agent))
+        return _missing(context, decision, view, how_to_have(provider, agent, context.environ))
     troubled = [
         state for c in decision.considered if c.code in _ENDED and (state := context.queries.profile(c.owner, c.what))
     ]

@@ -12,6 +12,7 @@ from vault.events.types import (
     Event,
     UnknownEvent,
 )
+from vault.guessing import did_you_mean
 from vault.values import MAIN_AGENT
 
 
@@ -33,7 +34,8 @@ class AgentsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def lineage(self, agent: str) -> list[str]:
         """The agent, its parent, and so on. Raises NotFound for an unknown agent."""
         if not self.known(agent):
-            raise NotFound(f"there is no agent {agent}", hint=f"add it with: vault agent add {agent}")
+            add = f"add it with: vault agent add {agent}"
+            raise NotFound(f"there is no agent {agent}", hint=did_you_mean(agent, self.names(), add))
         line = [agent]
         while (parent := self.parents.get(line[-1], "")) and parent not in line and self.known(parent):
             line.append(parent)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from vault.errors import UsageError
 from vault.events.types import Health
+from vault.guessing import called, did_you_mean
 from vault.values import DAY, HOUR, MINUTE, SECOND
 
 FAILURES = (
@@ -41,7 +42,10 @@ WELL = Health()
 def check_failure(failure: str) -> str:
     """Check the name of a failure. Raises UsageError."""
     if failure not in FAILURES:
-        raise UsageError(f"{failure!r} is not a reason for a failure", hint="use one of " + ", ".join(FAILURES))
+        every = "use one of " + ", ".join(FAILURES)
+        raise UsageError(
+            f"{called(failure)} is not a reason for a failure", hint=did_you_mean(failure, FAILURES) or every
+        )
     return failure
 
 

@@ -6,6 +6,8 @@ holds a secret: a credential is named by the position of the event whose payload
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from vault.errors import NewerVersion, NotFound
@@ -22,6 +24,7 @@ from vault.events.types import (
     TokensRefreshed,
     UnknownEvent,
 )
+from vault.guessing import nearest
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -191,6 +194,17 @@ def restore(state: ProfileState | None, agent: str, profile: str, origin: Held) 
     if state and state.current and state.current.position == origin.position:
         return None
     return ProfileRestored(agent=agent, profile=profile, from_position=origin.position, credential=origin.facts)
+
+
+def no_profile(agent: str, profile: str, known: Iterable[str]) -> NotFound:
+    """The error for a profile that an agent doesn't see. It names those like it: of its provider, else of any."""
+    provider, _, name = profile.partition(":")
+    listed = sorted(known)
+    names = {p.partition(":")[2]: p for p in listed if p.partition(":")[0] == provider}
+    near = [names[n] for n in nearest(name, names)] or nearest(profile, () if names else listed)
+    look = "vault list shows what it has"
+    hint = f"did you mean {' or '.join(near)}? ({look})" if near else look
+    return NotFound(f"agent {agent} has no profile {profile}", hint=hint)
 
 
 def decidable(state: ProfileState | None) -> None:

@@ -21,6 +21,7 @@ from vault.events.types import (
     UseReported,
 )
 from vault.model.health import WELL, after_failure, after_success
+from vault.model.profile import no_profile
 
 
 class RotationState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,7 +108,7 @@ def set_order(
                 f"{profile} is not a profile of {state.provider}", hint=f"list profiles of {state.provider} only"
             )
         if profile not in known:
-            raise NotFound(f"agent {state.agent} has no profile {profile}", hint="vault list shows what it has")
+            raise no_profile(state.agent, profile, known)
     if len(set(profiles)) != len(profiles):
         raise InputError("the order names a profile twice", hint="name each profile once")
     if state.order == profiles:
@@ -127,7 +128,7 @@ def pin(state: RotationState, profile: str, known: set[str]) -> ProfilePinned | 
     """Decide a pin; None when it is so already. Raises NotFound for an unknown profile."""
     decidable(state)
     if profile not in known:
-        raise NotFound(f"agent {state.agent} has no profile {profile}", hint="vault list shows what it has")
+        raise no_profile(state.agent, profile, known)
     if state.pin == profile:
         return None
     return ProfilePinned(agent=state.agent, provider=state.provider, profile=profile)

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import cast
 
-from vault.errors import NotFound
 from vault.log.records import Recorded
 from vault.log.store import EventStore
 from vault.model.agents import AgentsState
 from vault.model.choosing import Candidate
-from vault.model.profile import ProfileState
+from vault.model.profile import ProfileState, no_profile
 from vault.model.refresh import given_up_from
 from vault.model.rotation import RotationState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
@@ -171,7 +170,7 @@ class View:
                 return state
         if known:
             return known[0]
-        raise NotFound(f"agent {self.agent} has no profile {profile}", hint="vault list shows what it has")
+        raise no_profile(self.agent, profile, self.visible())
 
     def order(self, provider: str) -> tuple[list[str] | None, str]:
         """The order in force and whose it is."""

@@ -27,7 +27,6 @@ from vault.values import ProviderId, parse_provider
 
 _CUSTOM = re.compile(r"[0-9a-z_%-]+")
 _DATA = os.path.join(os.path.dirname(__file__), "data", "providers.json")
-_LONGEST_SHOWN = 40
 _PLACE = re.compile(r"\.|^localhost(?:-\d+)?$|^%5b|%3a(?:%2f%2f|\d)")
 _DIALECTS = {
     "@ai-sdk/openai-compatible": "openai",
@@ -142,7 +141,7 @@ def resolve(text: str) -> ProviderId:
     if _CUSTOM.fullmatch(text):
         return parse_provider(text)
     near = nearest(text)
-    if near and len(text) <= _LONGEST_SHOWN:
+    if near:
         raise NotFound(f"there is no provider {text!r}", hint=f"did you mean {' or '.join(near)}?")
     parse_provider(text)
     raise InputError(
@@ -160,15 +159,14 @@ def aliases_of(provider_id: str) -> tuple[str, ...]:
 
 def nearest(text: str, limit: int = 3) -> list[ProviderId]:
     """Up to ``limit`` ids of the catalogue whose id, name or alias is most like the text, best first; maybe none."""
-    from difflib import get_close_matches
-
+    from vault import guessing
     from vault.providers import aliases
 
     found_names = aliases.names()
     for entry in _catalogue().values():
         found_names.setdefault(entry.name.casefold(), entry.id)
     found_names.update({i: i for i in _catalogue()})
-    found = get_close_matches(text.strip().casefold(), found_names, n=2 * limit, cutoff=0.7)
+    found = guessing.nearest(text, found_names, 2 * limit)
     return list(dict.fromkeys(found_names[name] for name in found))[:limit]
 
 

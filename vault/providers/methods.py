@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from vault.errors import NotFound
+from vault.guessing import called, did_you_mean
 from vault.providers.clients import Client, clients, registry
 from vault.providers.plugins import plugins
 
@@ -82,18 +83,24 @@ def methods(provider_id: str) -> list[Method]:
     return found
 
 
+def providers_with_methods() -> set[str]:
+    """The ids of all providers with a way to sign in of their own, packages' included."""
+    return {*registry().methods, *(m.provider for m in plugins().methods)}
+
+
 def method(provider_id: str, name: str = "") -> Method:
     """The method of a provider with an id or of a kind; without a name, the recommended one. Raises NotFound."""
     offered = methods(provider_id)
     for candidate in offered:
         if not name or name in (candidate.id, candidate.kind):
             return candidate
-    names = ", ".join(m.id for m in offered)
+    names = [m.id for m in offered]
+    other = f"it has: {', '.join(names)}" if names else f"vault provider show {provider_id} tells what it reads"
     raise NotFound(
-        f"{provider_id} has no sign-in method {name!r}"
+        f"{provider_id} has no sign-in method {called(name)}"
         if name
         else f"there is no way to sign in at {provider_id} here",
-        hint=f"it has: {names}" if names else f"vault provider show {provider_id} tells what it reads",
+        hint=did_you_mean(name, names, other),
     )
 
 

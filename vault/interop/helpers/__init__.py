@@ -15,6 +15,7 @@ from typing import Protocol
 
 from vault.errors import NotFound, VaultError
 from vault.events.credentials import AnyCredential
+from vault.guessing import called, did_you_mean
 from vault.values import Secret
 
 MODULES: dict[str, str] = {
@@ -148,7 +149,8 @@ class Helper:
 def helper(name: str) -> Helper:
     """A helper by name. Raises NotFound."""
     if name not in MODULES:
-        raise NotFound(f"there is no helper {name!r}", hint="one of: " + ", ".join(MODULES))
+        every = "one of: " + ", ".join(MODULES)
+        raise NotFound(f"there is no helper {called(name)}", hint=did_you_mean(name, MODULES) or every)
     found: Helper = importlib.import_module(f"vault.interop.helpers.{MODULES[name]}").HELPER
     return found
 

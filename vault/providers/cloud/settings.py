@@ -18,6 +18,7 @@ from dataclasses import fields
 from typing import Any
 
 from vault.errors import NotReady
+from vault.guessing import did_you_mean
 from vault.providers.cloud import MEMBERS, family_of_id
 from vault.providers.cloud.aws import BedrockSettings
 from vault.providers.cloud.azure import AzureSettings
@@ -43,7 +44,10 @@ def family_of(provider: str, table: Mapping[str, Any]) -> str:
     if named is None:
         return family_of_id(provider)
     if named not in FAMILIES:
-        raise NotReady(f"family of {provider} is not a family of providers", hint=f"use one of {', '.join(FAMILIES)}")
+        every = f"use one of {', '.join(FAMILIES)}"
+        raise NotReady(
+            f"family of {provider} is not a family of providers", hint=did_you_mean(str(named), FAMILIES) or every
+        )
     return str(named)
 
 
