@@ -124,7 +124,7 @@ def test_what_is_no_plain_file_is_refused_and_hangs_nothing(shell: Shell, env_fi
     assert "is not a plain file" in shell("list", status=78).err
 
 
-@pytest.mark.parametrize("content", ["A=b\n'unfinished=x\n", "A='b\n", "\xff\xfe"], ids=["line", "quote", "bytes"])
+@pytest.mark.parametrize("content", ["A=b\n'unfinished=x\n", "A='b\n", "A=\xe9"], ids=["line", "quote", "bytes"])
 def test_one_that_makes_no_sense_is_told_with_its_line_and_no_value(shell: Shell, env_file: Path, content: str) -> None:
     write(env_file)
     env_file.write_bytes(content.encode("latin-1"))
