@@ -11,6 +11,7 @@ from tests.cli.running import Real, Shell
 from tests.cli.signing_in import Place, browse
 from tests.oauth.authority import Fault
 from tests.support import Files, FixedClock
+from vault.commands.advice import provider_of_url
 from vault.commands.login import log_in
 from vault.events.credentials import ApiKey, OAuth, Token, WellKnown
 from vault.providers.clients import client, registry, remembered
@@ -61,7 +62,7 @@ def test_the_line_is_the_one_that_signs_in(place: Place, real: Real) -> None:
     assert place.authority.requests == []
     with place.shell(line) as talk:
         talk.end()
-    place.works("127.0.0.1:default", "coder")
+    place.works(f"{provider_of_url(place.server.url)}:default", "coder")
 
 
 def test_a_terminal_with_no_input_is_no_person(place: Place) -> None:

@@ -14,6 +14,7 @@ from tests.cli.running import Real
 from tests.cli.signing_in import DRAWING, Place, browse
 from tests.oauth.authority import Fault
 from tests.support import ROOT
+from vault.commands.advice import provider_of_url
 
 CLAUDE = """
 import os, sys
@@ -125,10 +126,11 @@ def test_a_url_runs_its_command_with_consent(place: Place, real: Real, wellknown
         assert not wellknown.exists()
         talk.type("y")
         shown = talk.end()
-    assert "logged in 127.0.0.1:default for agent main (wellknown, fingerprint " in shown
+    provider = provider_of_url(place.server.url)
+    assert f"logged in {provider}:default for agent main (wellknown, fingerprint " in shown
     assert wellknown.exists()
-    assert place.stored("127.0.0.1:default", "wellknown") == f"fake-token-{place.canary}"
-    told = real("exec", "--provider", "127.0.0.1", "--", "sh", "-c", 'test "$MY_TOKEN" && echo set').out
+    assert place.stored(f"{provider}:default", "wellknown") == f"fake-token-{place.canary}"
+    told = real("exec", "--provider", provider, "--", "sh", "-c", 'test "$MY_TOKEN" && echo set').out
     assert told == "set\n"
 
 
@@ -179,10 +181,10 @@ def test_any_server_by_discovery(place: Place, real: Real, device: bool) -> None
     )
 
 
-def test_discovery_without_a_name_is_kept_under_the_host(place: Place) -> None:
+def test_discovery_without_a_name_is_kept_under_the_server(place: Place) -> None:
     with place.terminal("login", "--issuer", place.server.url, "--client-id", "fake-client", "--device") as talk:
         talk.end()
-    place.works("127.0.0.1:default")
+    place.works(f"{provider_of_url(place.server.url)}:default")
 
 
 def test_a_server_that_publishes_no_metadata(place: Place) -> None:

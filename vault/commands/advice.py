@@ -49,9 +49,11 @@ class Advice:
 def provider_of_url(url: str) -> ProviderId:
     """The provider id under which a server's own sign-in is kept: its host, and its port. Raises InputError."""
     try:
-        return server_of(url).provider
+        if "://" in url:
+            return server_of(url).provider
     except InputError:
-        raise InputError("that is not a URL", hint="write it as https://host") from None
+        pass
+    raise InputError("that is not a URL", hint="write it as https://host")
 
 
 def login_line(what: str, agent: str = MAIN_AGENT, method: str = "", extra: Sequence[str] = ()) -> str:
