@@ -174,6 +174,15 @@ def test_another_port_or_scheme_is_another_server(backend: module.VaultKeyring, 
     assert backend.get_password("git.example-8443", "octo") is None, "that host is none of git.example's"
 
 
+def test_another_user_s_password_is_never_given_for_one_who_has_none(backend: module.VaultKeyring) -> None:
+    """keyring 452, 528 and 698: on other backends a user nobody knows gets the last one's password, or an empty credential."""
+    backend.set_password("service1", "user1", "fake-password-1")
+    backend.set_password("service1", "user2", "fake-password-2")
+    assert backend.get_credential("service1", "nobody!") is None
+    assert backend.get_password("service1", "nobody!") is None
+    assert getattr(backend.get_credential("service1", None), "username", None) == "user2"
+
+
 def test_what_is_deleted_is_not_given_from_elsewhere(backend: module.VaultKeyring, opened: Vault) -> None:
     backend.set_password("pypi.example", "octo", "fake-password-1")
     backend.set_password("https://pypi.example/simple", "octo", "fake-password-1")

@@ -111,6 +111,24 @@ def test_the_expiry_of_session_keys_is_read_kept_and_written(tmp_path: Path, lin
         assert f"{option} = 2026-01-01T00:00:00Z" in path.read_text(), "under the name it has there"
 
 
+def test_profile_names_of_public_reports_are_understood(tmp_path: Path) -> None:
+    """aws-vault 365 and 1172, aws-sso-cli 552, granted 825, aws-toolkit 787: slashes, blanks, colons, brackets, @."""
+    names = ["one/two/three", "My Account:ReadOnly", "Company-Name-[production]/RoleName", "role@alias"]
+    keys = "aws_access_key_id = fake-id\naws_secret_access_key = fake-{}\n"
+    (tmp_path / "credentials").write_text("".join(f"[{n}]\n{keys.format(i)}" for i, n in enumerate(names)))
+    (tmp_path / "config").write_text(
+        '[profile     include]\nregion = r1\n[profile "My Account:ReadOnly"]\nregion = r2\n'
+    )
+    findings = aws.read(tmp_path, {}, tmp_path)
+    assert [f.profile for f in findings.found] == [
+        aws.foreign_profile(aws.ProviderId("amazon-bedrock"), n) for n in names
+    ]
+    assert [f.credential.facts.get("region") for f in findings.found if isinstance(f.credential, Cloud)][1] == "r2"
+    new = tmp_path / "new" / "credentials"
+    put(aws.write(outgoing(findings.found), {}, target(new)))
+    assert [f.credential for f in aws.read(new, {}, tmp_path).found] == [f.credential for f in findings.found]
+
+
 PROFILES = st.sampled_from(["default", "work", "a-b", "x.1", "my team", "50%", "Ü", "it's"])
 
 

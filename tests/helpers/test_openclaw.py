@@ -158,6 +158,14 @@ def test_every_profile_has_an_id_that_openclaw_accepts_and_that_leads_back(name:
     assert asked_for(made) == profile
 
 
+def test_a_provider_with_a_foreign_name_has_an_id() -> None:
+    for what in ("git.example%3a8443:octo", "my_provider", "x%20y"):
+        assert THEIR_GRAMMAR.fullmatch(reference_id(what))
+        assert asked_for(reference_id(what)) == what
+    with pytest.raises(InputError):
+        reference_id("%4c%4d%53tudio")
+
+
 def test_the_ids_of_plain_names_are_plain() -> None:
     assert reference_id("openai") == "openai"
     assert reference_id("openai:work") == "openai/work"

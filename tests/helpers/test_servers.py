@@ -208,9 +208,10 @@ def test_blanks_around_a_password_are_a_part_of_it(counter: Counter, secret: str
     assert (docker(counter, "get", "ghcr.io") or {})["Secret"] == secret
 
 
-def test_nothing_in_the_program_splits_lines_at_more_than_line_feeds() -> None:
-    for path in (ROOT / "vault").rglob("*.py"):
-        assert "splitlines" not in path.read_text(), path
+def test_no_protocol_splits_lines_at_more_than_line_feeds() -> None:
+    for folder in ("interop/helpers", "adapters", "unlock", "providers"):
+        for path in (ROOT / "vault" / folder).rglob("*.py"):
+            assert "splitlines" not in path.read_text(), path
 
 
 def test_what_would_break_the_lines_is_not_said(counter: Counter) -> None:
@@ -306,6 +307,24 @@ def test_passwords_of_earlier_versions_are_found_under_the_names_they_have(count
     git(counter, "store", host="git.example.com:8443", username="a/b", password="fake-new")
     git(counter, "erase", host="git.example.com:8443", username="a/b", password="fake-new")
     assert git(counter, "get", host="git.example.com:8443") == {}, "one password of one user, not two"
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("8wrewr:1516", "8wrewr:1516"),
+        ("10.25.10.36:5000", "10.25.10.36:5000"),
+        ("https://index.docker.io/v1/", "https://index.docker.io"),
+        ("https://index.docker.io/v1/", "index.docker.io"),
+        ("https://ghcr.io", "ghcr.io"),
+        ("registry.example.com:443", "https://registry.example.com/v2/"),
+    ],
+)
+def test_servers_of_public_reports_are_found_as_each_tool_asks(counter: Counter, stored: str, asked: str) -> None:
+    """docker-credential-helpers 71 and 139, nerdctl 1263, git-credential-manager 156 and 747."""
+    docker(counter, "store", stored, "1", "fake-1")
+    assert (docker(counter, "get", asked) or {})["Secret"] == "fake-1"
+    assert (docker(counter, "get", asked) or {})["ServerURL"] == asked
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

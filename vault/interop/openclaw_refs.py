@@ -31,7 +31,9 @@ _TOO_LONG = 256
 def reference_id(what: str) -> str:
     """The id by which OpenClaw asks for a provider or a profile. Raises InputError when it would be too long."""
     provider, colon, name = what.partition(":")
-    made = provider + ("/" + _written(name) if colon else "")
+    made = _written(provider) + ("/" + _written(name) if colon else "")
+    if not made[:1].isalnum():
+        raise InputError(f"OpenClaw has no id for {what}", hint="it must begin with a letter or a digit")
     if len(made) > _TOO_LONG:
         raise InputError(f"the id for {what} would have {len(made)} characters", hint="OpenClaw allows 256")
     return made
@@ -46,8 +48,8 @@ def asked_for(name: str) -> str:
         provider, separator, rest = _split(plain)
         try:
             if not separator:
-                return parse_provider(provider)
-            return parse_profile(f"{provider}:{_read(rest)}")
+                return parse_provider(_read(provider))
+            return parse_profile(f"{_read(provider)}:{_read(rest)}")
         except (InputError, UnicodeDecodeError):
             pass
     raise InputError("the id names no provider and no profile", hint="write provider, provider/name or provider:name")
