@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from vault.addresses import is_loopback_host
 from vault.errors import InputError
+from vault.interop.servers import server_of
 from vault.providers import catalogue
-from vault.values import ProviderId, parse_provider
+from vault.values import ProviderId
 
 _ADDRESSES = {
     "openai": "https://api.openai.com",
@@ -25,12 +26,15 @@ def host_of(url: str) -> str:
 
 
 def provider_at(url: str) -> ProviderId | None:
-    """The provider whose address this is, by its host, and its path where several share one; None for nobody's, or here."""
+    """The provider whose address this is: by scheme, host and port, and by path where several share those.
+
+    None for nobody's, or this machine's.
+    """
     host = host_of(url)
     if not host or is_loopback_host(host):
         return None
     known = [(p.id, p.api or _ADDRESSES.get(p.id, "")) for p in catalogue.providers()]
-    there = [(provider, api) for provider, api in known if host_of(api) == host]
+    there = [(provider, api) for provider, api in known if host_of(api) == host and _origin(api) == _origin(url)]
     if not there:
         return None
     path = urlsplit(url).path.rstrip("/")
@@ -38,14 +42,21 @@ def provider_at(url: str) -> ProviderId | None:
 
 
 def provider_named_after(url: str) -> ProviderId:
-    """The provider of an address: the catalogue's, else one that is called like its host. Raises InputError."""
+    """The provider of an address: the catalogue's, else one that is called like its server. Raises InputError."""
     found = provider_at(url)
     if found is not None:
         return found
     host = host_of(url)
     if not host or is_loopback_host(host):
         raise InputError("the address it is for is no provider's")
-    return parse_provider(host)
+    return server_of(url).provider
+
+
+def _origin(url: str) -> tuple[str, str]:
+    try:
+        return server_of(url).origin
+    except InputError:
+        return "", url
 
 
 def _alike(ours: str, theirs: str) -> tuple[bool, int]:
