@@ -248,7 +248,7 @@ def test_scrub_leaves_what_the_vault_holds_otherwise(shell: Shell, files: Files,
     shell("import", "opencode")
     shell.login("groq", "fake-key-newer")
     told = shell("import", "opencode", "--scrub")
-    assert "groq:default stays in OpenCode's file" in told.err
+    assert "groq:default stays in " in told.err
     assert b"fake-key-groq" in store.read_bytes()
 
 

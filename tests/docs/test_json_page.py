@@ -29,6 +29,7 @@ WITHOUT = {
     "help": "text for people",
 }
 NOT_PRINTED_HERE = {
+    "vault.why/1": {"further[].name", "further[].also_of[]"},  # tests/cli/test_further_names.py
     "vault.disconnect/1": {f"kept[].{name}" for name in ("name", "path", "why")},  # tests/cli/test_disconnecting.py
     "vault.error/1": {"error.position"},  # a log that was altered: tests/log
 }

@@ -14,6 +14,7 @@ from tests.exporters.flat import outgoing, profiles, put, target
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Reference
 from vault.interop import dotenv
+from vault.interop.dotenv_lines import with_value
 from vault.interop.plans import Link, Outgoing
 from vault.values import MAIN_AGENT, ProfileId
 
@@ -29,7 +30,7 @@ LINES = st.sampled_from(["# a note", "", "UNRELATED=1", "  PADDED = two words", 
 def test_read_and_written_is_the_same_file(keys: dict[str, str], lines: list[str], end: bool) -> None:
     text = "\n".join(lines)
     for name, value in keys.items():
-        text = dotenv.with_value(text, name, value)
+        text = with_value(text, name, value)
     text = text.rstrip("\n") + ("\n" if end else "")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ".env"
@@ -65,7 +66,7 @@ def test_a_file_gets_a_value_in_its_place(tmp_path: Path) -> None:
         Outgoing(MAIN_AGENT, ProfileId("groq:default"), ApiKey(key="fake $pecial 'key'")),
     ]
     put(dotenv.write(keys, {}, target(path)))
-    assert path.read_text().startswith("# mine\nexport OPENAI_API_KEY=fake-new\nEDITOR=vi\nGROQ_API_KEY=")
+    assert path.read_text().startswith("# mine\nexport OPENAI_API_KEY=fake-new # why\nEDITOR=vi\nGROQ_API_KEY=")
     assert dotenv_values(path)["GROQ_API_KEY"] == "fake $pecial 'key'"
 
 
@@ -112,3 +113,91 @@ def test_damage_is_told_and_left_alone(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError):
         dotenv.write([Outgoing(MAIN_AGENT, ProfileId("groq:default"), ApiKey(key="fake"))], {}, target(path))
     assert path.read_bytes() == content
+
+
+def scrubbed(tmp_path: Path, text: str) -> tuple[str, dict[str, str], dict[str, tuple[str, ...]]]:
+    """A file's text after a scrub, what was left out and why, and each profile's further names."""
+    path = tmp_path / ".env"
+    path.write_text(text)
+    found = dotenv.read(path, {}, tmp_path).found
+    plan = dotenv.scrub(found, Link("/fake/vault", MAIN_AGENT), target(path))
+    put(plan)
+    return path.read_text(), {s.name: s.why for s in plan.left_out}, {f.profile: f.env for f in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "names"),
+    [
+        ("OPENAI_API_KEY=fake-1\nMY_APP_LLM_KEY=fake-1\n", "", {"openai:default": ("MY_APP_LLM_KEY",)}),
+        ("MY_APP_LLM_KEY=fake-1\nOPENAI_API_KEY=$MY_APP_LLM_KEY\n", "", {"openai:default": ("MY_APP_LLM_KEY",)}),
+        ("OPENAI_API_KEY=fake-1\nMY_KEY='${OPENAI_API_KEY}'\n", "", {"openai:default": ("MY_KEY",)}),
+        ("OPENAI_API_KEY=fake-1\nANTHROPIC_API_KEY=fake-1\n", "", {"openai:default": (), "anthropic:default": ()}),
+        (
+            "# a\n\nexport OPENAI_API_KEY='fake-1'  # prod\n\n# b\nX=1\n",
+            "# a\n\n# prod\n\n# b\nX=1\n",
+            {"openai:default": ()},
+        ),
+        ("X=1\r\nOPENAI_API_KEY=fake-1\r\nY=2\r\n", "X=1\r\nY=2\r\n", {"openai:default": ()}),
+    ],
+)
+def test_every_name_of_a_secret_is_kept_and_its_lines_go(
+    tmp_path: Path, text: str, left: str, names: dict[str, tuple[str, ...]]
+) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(text.encode())
+    found = dotenv.read(path, {}, tmp_path).found
+    put(dotenv.scrub(found, Link("/fake/vault", MAIN_AGENT), target(path)))
+    assert path.read_bytes().decode() == left
+    assert {f.profile: f.env for f in found} == names
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("OPENAI_API_KEY=fake-1\nLD_PRELOAD=fake-1\n", {"LD_PRELOAD": "would not set"}),
+        ("OPENAI_API_KEY=fake-1\nEDITOR=fake-1\n", {"EDITOR": "would not set"}),
+        ("OPENAI_API_KEY=fake-1\nURL=https://a/?k=${OPENAI_API_KEY}\n", {"OPENAI_API_KEY": "URL uses it"}),
+        (
+            "OPENAI_API_KEY=fake-1\nA_KEY=${OPENAI_API_KEY}\nURL=x${A_KEY:-y}\n",
+            {"A_KEY": "URL uses it", "OPENAI_API_KEY": "A_KEY"},
+        ),
+        ("OPENAI_API_KEY=fake-0\nOPENAI_API_KEY=fake-1\n", {"OPENAI_API_KEY": "several lines set it"}),
+        ("GEMINI_API_KEY=fake-1\nGOOGLE_API_KEY=fake-2\n", {"GEMINI_API_KEY": "another secret of google"}),
+    ],
+)
+def test_a_line_stays_whose_variable_exec_would_not_set_to_the_same(
+    tmp_path: Path, text: str, why: dict[str, str]
+) -> None:
+    left, told, _ = scrubbed(tmp_path, text)
+    for name, reason in why.items():
+        assert reason in told[name]
+        assert all(line in left for line in text.splitlines() if line.startswith(f"{name}="))
+
+
+def test_scrubbed_and_exported_again_it_has_every_name(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    text = "OPENAI_API_KEY=fake-1\nMY_APP_LLM_KEY=fake-1\n"
+    path.write_text(text)
+    (found,) = dotenv.read(path, {}, tmp_path).found
+    put(dotenv.scrub([found], Link("/fake/vault", MAIN_AGENT), target(path)))
+    put(dotenv.write([Outgoing(MAIN_AGENT, found.profile, found.credential, env=found.env)], {}, target(path)))
+    assert path.read_text() == text
+
+
+SETTINGS = ["fake-1", "fake-2", "${OPENAI_API_KEY}", "${APP_KEY}", "a${APP_KEY}", "1"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["OPENAI_API_KEY", "APP_KEY", "LD_PRELOAD", "X"]), st.sampled_from(SETTINGS)))
+)
+def test_whatever_is_in_it_a_program_gets_the_same_after_a_scrub(lines: list[tuple[str, str]]) -> None:
+    """What exec sets comes before the file. A loader that goes from top to bottom finds nothing in a line further down."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        path.write_text("".join(f"{n}={v}\n" for n, v in lines))
+        before = {n: v for n, v in dotenv_values(path).items() if v and v != "a"}
+        found = dotenv.read(path, {}, Path(folder)).found
+        put(dotenv.scrub(found, Link("/fake/vault", MAIN_AGENT), target(path)))
+        given_to = {k: v.reveal() for k, v in dotenv.inject(outgoing(found), target(path)).variables.items()}
+        after = {**dotenv_values(path), **given_to}
+        assert {n: after.get(n) for n in before} == before

@@ -75,6 +75,7 @@ def why(
     the two differ, both are told.
     """
     from vault.commands.cloud import CloudDecision
+    from vault.commands.further import in_words, told
     from vault.commands.naming import how_to_have, is_known
     from vault.commands.why import NEEDS_NONE, WAYS, decide, otherwise, told_otherwise
 
@@ -87,6 +88,7 @@ def why(
     with opened(name, no_input=no_input) as context:
         decision = decide(context, name, wanted, way=purpose)
         other = otherwise(context, decision, purpose)
+        further = told(context, decision)
         now = context.clock.now()
         chosen = decision.chosen
         if json:
@@ -99,6 +101,7 @@ def why(
                     "chosen": chosen.what if chosen else None,
                     "otherwise": other.chosen.what if other and other.chosen else None,
                     "basis": decision.basis,
+                    "further": [{"name": name, "also_of": others} for name, others in further],
                     "candidates": [
                         {
                             "candidate": c.what,
@@ -134,6 +137,8 @@ def why(
             output.say(decision.basis)
         if other is not None:
             output.say(output.printable(told_otherwise(other, purpose)))
+        for text in in_words(further):
+            output.say(output.printable(text))
 
 
 def _named(line: Considered) -> str:

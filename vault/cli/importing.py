@@ -190,8 +190,12 @@ def _tell(done: Imported, plan: Plan | None, title: str) -> None:
     )
     if plan is not None:
         for write in plan.writes:
-            output.say(f"{'would scrub' if done.dry_run else 'scrubbed'} {write.path}: it asks the vault now")
+            asks = "" if not plan.asks else ": it would ask the vault" if done.dry_run else ": it asks the vault now"
+            output.say(output.printable(f"{'would scrub' if done.dry_run else 'scrubbed'} {write.path}{asks}"))
+        for gone in plan.removes:
+            output.say(output.printable(f"{'would remove' if done.dry_run else 'removed'} {gone}"))
         for skipped in plan.left_out:
-            output.say(output.printable(f"{skipped.name} stays in {title}'s file: {skipped.why}"))
+            where = skipped.path or f"{title}'s store"
+            output.say(output.printable(f"{skipped.name} stays in {where}: {skipped.why}"))
         for note in plan.notes:
             output.say(output.printable(note))

@@ -189,6 +189,7 @@ class _Collected:
 
 def _collect(agent: str, wanted: list[str], way: str, program: str, reason: str, no_input: bool) -> _Collected:
     from vault.commands.children import prepare_all, stale_names
+    from vault.commands.further import without_clashes
     from vault.commands.issue import hand_out, prepare
     from vault.commands.naming import target
 
@@ -214,6 +215,9 @@ def _collect(agent: str, wanted: list[str], way: str, program: str, reason: str,
                 f"{unplaced[0].event.provider} has no environment variable for a {unplaced[0].kind}",
                 hint=f"use vault get {unplaced[0].event.profile or unplaced[0].event.provider}",
             )
+        ready, lost = without_clashes(ready)
+        for text in lost:
+            output.say(output.printable(text))
         chosen = _together(ready)
         for item in chosen:
             if item.note:

@@ -176,7 +176,7 @@ def outgoing_of(
     if newer is not None:
         left_out.append(Skipped(profile, "", f"{newer.text}, and the tool would send it: {newer.remedy}"))
         return None
-    return Outgoing(agent, profile, credential, held.facts.label, held.facts.account, whole)
+    return Outgoing(agent, profile, credential, held.facts.label, held.facts.account, whole, tuple(held.facts.env))
 
 
 def _may_share(provider: ProviderId, held: Held, credential: AnyCredential) -> bool:

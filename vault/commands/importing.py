@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from vault.commands.former import under_known_names
 from vault.commands.login import facts_of, health_drafts
 from vault.context import Context
@@ -102,6 +104,8 @@ def _credential(
 ) -> tuple[list[Draft], Line]:
     state = context.queries.profile(found.agent, found.profile)
     stream = profile_stream(found.agent, found.profile)
+    here = state.current.facts if state and state.current else None
+    names = list(dict.fromkeys([*(here.env if here else ()), *found.env]))
     facts = facts_of(
         context,
         found.credential,
@@ -109,6 +113,7 @@ def _credential(
         account=found.account,
         ownership=found.ownership,
         base_url=found.base_url,
+        env=names,
     )
     known = frozenset(
         (r.event.credential.fingerprint, r.event.credential.refresh_fingerprint)
@@ -123,7 +128,29 @@ def _credential(
         event = ProfileImported(
             agent=found.agent, profile=found.profile, credential=facts, tool=tool, path=found.path, why=found.why
         )
-    line = Line(found.profile, found.agent, facts.kind, TAKEN, found.why, found.path)
+    if (
+        event is None
+        and state
+        and state.current
+        and here
+        and here.fingerprint == facts.fingerprint
+        and here.env != names
+    ):
+        why = f"the vault has it; from now on exec and env set it as {', '.join(found.env)} too"
+        event = ProfileImported(
+            agent=found.agent,
+            profile=found.profile,
+            credential=structs.replace(here, env=names),
+            tool=tool,
+            path=found.path,
+            why=why,
+        )
+        expected[stream] = state.version
+        held = context.store.credential(state.current.position)
+        return [Draft(stream=stream, event=event, credential=held)], Line(
+            found.profile, found.agent, here.kind, TAKEN, why, found.path
+        )
+    line = Line(found.profile, found.agent, facts.kind, TAKEN, _why(found), found.path)
     if event is None:
         why = "the vault has it" if state and state.current else "taken over before, and logged out since"
         if state and state.current and state.current.facts.fingerprint != facts.fingerprint:
@@ -144,9 +171,15 @@ def _credential(
     if state and state.current:
         replaced = "replaces the vault's, which stays in the history"
         line = Line(
-            line.what, line.agent, line.kind, TAKEN, f"{replaced}; {found.why}" if found.why else replaced, line.path
+            line.what, line.agent, line.kind, TAKEN, f"{replaced}; {line.why}" if line.why else replaced, line.path
         )
     return drafts, line
+
+
+def _why(found: Found) -> str:
+    """Why it is taken as it is, and what else it is called there."""
+    called = f"exec and env set it as {', '.join(found.env)} too" if found.env else ""
+    return "; ".join(part for part in (found.why, called) if part)
 
 
 def _differs(context: Context, state: ProfileState | None, found: Found) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vault.commands.exporting import meant_for, outgoing_of
@@ -57,7 +57,7 @@ def inject(
         one = outgoing_of(context, tool, agent, state, False, False, left_out)
         if one is not None:
             credential = _resolved(context, one, left_out)
-            found[one.profile] = state, Outgoing(agent, one.profile, credential, one.label, one.account, whole=False)
+            found[one.profile] = state, replace(one, credential=credential, whole=False)
     injection = tool.inject(
         [one for _, one in found.values()], Target(context.environ, Path.home(), now=context.clock.now())
     )

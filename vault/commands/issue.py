@@ -238,7 +238,17 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
         way=way,
         program=program,
     )
-    ready = Ready(event, Secret(secret), credential.kind, names, credential.expires(), removed=removed, note=note)
+    further = tuple(n for n in (candidate.facts.env if candidate.facts else ()) if n not in names)
+    ready = Ready(
+        event,
+        Secret(secret),
+        credential.kind,
+        (*names, *further),
+        credential.expires(),
+        removed=removed,
+        note=note,
+        further=further,
+    )
     return addressed(context, ready, candidate.facts.base_url if candidate.facts else "", way)
 
 

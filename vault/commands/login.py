@@ -116,7 +116,9 @@ def log_in(
         before = state.current.facts if state and state.current else None
         kept = label or (before.label if before else "")
         server = base_url if base_url is not None else before.base_url if before else ""
-        event = profile_model.log_in(state, agent, profile, msgspec.structs.replace(facts, label=kept, base_url=server))
+        names = before.env if before else []
+        told = msgspec.structs.replace(facts, label=kept, base_url=server, env=names)
+        event = profile_model.log_in(state, agent, profile, told)
         first, expected = registration(context, agent)
         drafts = [
             *first,

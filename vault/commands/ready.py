@@ -23,7 +23,8 @@ class Ready:
 
     ``single`` says that the secret is all there is to it; ``removed`` are the variables that must leave a child's environment,
     beside the provider's own; ``note`` is what should be said about it. ``base_url`` is the server it belongs to where that isn't
-    the provider's own, and ``address`` the variables that carry it.
+    the provider's own, and ``address`` the variables that carry it. ``further`` are those of the names that are the profile's
+    and not its provider's.
     """
 
     event: CredentialIssued
@@ -38,6 +39,7 @@ class Ready:
     note: str = ""
     base_url: str = ""
     address: Mapping[str, str] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, Secret]:

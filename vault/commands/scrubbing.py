@@ -6,6 +6,7 @@ put it back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from vault.commands.connecting import change, target_of
@@ -32,30 +33,34 @@ def scrub(
             hint=tool.line or "log out there once the vault has it",
         )
     findings = under_known_names(context, findings)
-    held = [found for found in findings.found if _held(context, found)]
+    held = {
+        (found.agent, found.profile): here for found in findings.found if (here := _held(context, found)) is not None
+    }
     target = target_of(context, path)
     with tool.lock(target):
-        plan = tool.scrub(held, link, target)
+        plan = tool.scrub(list(held.values()), link, target)
         plan.left_out += [
             Skipped(found.profile, found.path, "the vault's credential is another one, so this stays as it is")
             for found in findings.found
-            if found not in held
+            if (found.agent, found.profile) not in held
         ]
-        differs = any(w.content != b.content for w, b in zip(plan.writes, before(plan), strict=False))
-        if (differs or plan.removes or plan.runs) and not dry_run:
+        changed = [w for w, b in zip(plan.writes, before(plan), strict=False) if w.content != b.content]
+        plan.writes = changed
+        if not plan.empty and not dry_run:
             change(context, tool, link, plan)
     return plan
 
 
-def _held(context: Context, found: Found) -> bool:
-    """Whether the log gives back exactly this credential as the current one."""
+def _held(context: Context, found: Found) -> Found | None:
+    """What was found, with the names that the vault has for it, if the log gives back exactly this as the current one."""
     state = context.queries.profile(found.agent, found.profile)
     if state is None or state.current is None or state.current.facts.ownership == "external":
-        return False
+        return None
     held = context.store.credential(state.current.position)
     if isinstance(held, Cloud) and isinstance(found.credential, Cloud):
-        return held.secrets == found.credential.secrets
-    return bool(held.secret()) and (held.secret(), held.second_secret()) == (
-        found.credential.secret(),
-        found.credential.second_secret(),
-    )
+        same = held.secrets == found.credential.secrets
+    else:
+        secrets = (found.credential.secret(), found.credential.second_secret())
+        same = bool(held.secret()) and (held.secret(), held.second_secret()) == secrets
+    names = tuple(name for name in found.env if name in state.current.facts.env)
+    return replace(found, env=names) if same else None

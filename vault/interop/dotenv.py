@@ -1,32 +1,35 @@
 """``.env`` files: aider's, a project's, Continue's, and whatever else is read into an environment.
 
 A variable that the catalogue knows as a provider's key becomes that provider's profile ``default``; where two variables of one
-provider hold different secrets, the later one is named after its variable. A value that is only ``$NAME`` or ``${NAME}`` is a
-reference. Everything else in the file stays as it is, byte for byte. aider reads ``~/.aider/oauth-keys.env``, then the ``.env``
-of the home, of the git root and of the working folder, later ones winning, over the real environment too.
+provider hold different secrets, the later one is named after its variable. Other variables of the file that hold the same secret
+are further names of the profile, if they can be a secret's name at all. A value that is only ``$NAME`` or ``${NAME}`` is what
+that variable of the file holds, else a reference. aider reads ``~/.aider/oauth-keys.env``, then the ``.env`` of the home, of the
+git root and of the working folder, later ones winning, over the real environment too.
+
+A line is taken out only if ``vault exec`` sets its variable to the same secret afterwards, and no line that stays uses it.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-from dotenv.parser import Binding, parse_stream
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, ApiKey, Token
+from vault.interop.dotenv_lines import bindings, set_otherwise, users_of, values, with_value, without
 from vault.interop.entries import key_or_reference, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
+from vault.interop.styled import mode_of
 from vault.interop.tools import Orders, Tool
+from vault.pointers import pointer_in
 from vault.providers import catalogue
+from vault.providers.stored import can_be_a_secrets
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id, provider_of
 
 NAME, _TITLE = "dotenv", ".env files"
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+", re.ASCII)
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -44,14 +47,22 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     findings = Findings(NAME)
     for file in files:
         findings.paths.append(str(file))
-        for binding in bindings(read_text(file)):
-            if binding.key is None:
-                continue
+        variables = values(read_text(file))
+        for name, value in variables.items():
             try:
-                _take(findings, file, binding.key, binding.value)
+                _take(findings, file, name, value)
             except InputError as error:
-                findings.skipped.append(Skipped(shown_name(binding.key), str(file), error.message))
+                findings.skipped.append(Skipped(shown_name(name), str(file), error.message))
+        findings.found = [_with_names(f, variables) if f.path == str(file) else f for f in findings.found]
     return findings
+
+
+def _with_names(found: Found, variables: Mapping[str, str]) -> Found:
+    """What was found with the further names that the file has for its secret."""
+    secret = found.credential.secret()
+    names = [name for name, value in variables.items() if secret and value.strip() == secret]
+    further = tuple(n for n in names if can_be_a_secrets(n) and not catalogue.providers_of_variable(n))
+    return replace(found, env=further)
 
 
 def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
@@ -68,64 +79,66 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         else:
             there = {b.key for b in bindings(text)}
             name = next((n for n in names if n in there), names[0])
-            text = with_value(text, name, one.credential.secret() or "")
+            for variable in (name, *one.env):
+                text = with_value(text, variable, one.credential.secret() or "")
             plan.written.append(Written(one.agent, one.profile, name, str(path)))
-    plan.writes.append(Write(path, text.encode()))
+    if plan.written:
+        plan.writes.append(Write(path, text.encode()))
     return plan
 
 
 def scrub(found: Sequence[Found], _: Link, target: Target) -> Plan:
-    """Take the variables out: what ran with the file runs with ``vault exec``."""
-    plan = Plan(NAME)
+    """Take the variables out: what ran with the file runs with ``vault exec``, which sets them under all of their names."""
+    plan = Plan(NAME, asks=False)
     for path in dict.fromkeys(f.path for f in found):
-        held = {f.credential.secret() for f in found if f.path == path}
-        kept = [b for b in bindings(read_text(Path(path))) if not (b.key and (b.value or "").strip() in held)]
-        plan.writes.append(Write(Path(path), "".join(b.original.string for b in kept).encode()))
-        plan.notes.append(f"{path} no longer sets them: run the program with vault exec -- PROGRAM")
+        text = read_text(Path(path))
+        gone = _removable(text, [f for f in found if f.path == path], plan, path)
+        while used := users_of(text, gone):
+            plan.left_out += [Skipped(name, path, f"{user} uses it") for name, user in sorted(used.items())]
+            gone -= set(used)
+        if gone:
+            plan.writes.append(Write(Path(path), without(text, gone).encode(), mode_of(Path(path))))
+            plan.notes.append(f"{path} no longer sets {', '.join(sorted(gone))}: vault exec -- PROGRAM does")
     del target
     return plan
 
 
+def _removable(text: str, found: Sequence[Found], plan: Plan, path: str) -> set[str]:
+    """The variables of a file that ``vault exec`` sets to what the file does; the others that hold a secret are left out."""
+    variables, gone = values(text), set[str]()
+    for one in found:
+        provider, secret = provider_of(one.profile), one.credential.secret()
+        known = [(n, value.strip()) for n, value in variables.items() if n in catalogue.env_names(provider)]
+        others = [n for n, value in known if value not in ("", secret) and pointer_in(value) is None]
+        for name in [n for n, value in variables.items() if secret and value.strip() == secret]:
+            own = name in catalogue.env_names(provider)
+            if own and others:
+                why = f"the file has another secret of {provider} too, and vault exec gives a program one of them"
+            elif own or name in one.env:
+                why = "several lines set it, and not to the same" if set_otherwise(text, name) else ""
+            elif any(name in catalogue.env_names(p) for p in catalogue.providers_of_variable(name)):
+                continue  # another provider's, and found as that
+            else:
+                why = "vault exec would not set a variable of that name"
+            if why:
+                plan.left_out.append(Skipped(name, path, why))
+            else:
+                gone.add(name)
+    return gone
+
+
 def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
     """The variables themselves, of those that have a secret and a variable for it: nothing else is handed out."""
-    values: dict[str, Secret] = {}
-    used: list[ProfileId] = []
-    for one in outgoing:
-        secret, names = one.credential.secret(), catalogue.env_names(one.provider)
-        if secret and names:
-            values |= {name: Secret(secret) for name in names}
-            used.append(one.profile)
-    stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))} - set(values)
-    return Injection(values, frozenset(stale), used=used)
+    given = [(one, secret) for one in outgoing if (secret := one.credential.secret()) and _names(one)]
+    used = [one.profile for one, _ in given]
+    further = {name: Secret(secret) for one, secret in reversed(given) for name in one.env}
+    held = further | {name: Secret(secret) for one, secret in given for name in catalogue.env_names(one.provider)}
+    stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))} - set(held)
+    return Injection(held, frozenset(stale), used=used)
 
 
-def bindings(text: str) -> list[Binding]:
-    """The lines of a file as the ``python-dotenv`` library reads them, nothing interpolated. Raises InputError for damage."""
-    found = list(parse_stream(io.StringIO(text)))
-    broken = next((b for b in found if b.error), None)
-    if broken is not None:
-        raise InputError(f"line {broken.original.line} of the .env file can't be understood", hint="mend it first")
-    return found
-
-
-def with_value(text: str, name: str, value: str) -> str:
-    """A file's text with a variable set: in its place, or at the end. What else is there stays as it is."""
-    line = f"{name}={_quoted(value)}"
-    parts: list[str] = []
-    done = False
-    for binding in bindings(text):
-        old = binding.original.string
-        if binding.key == name:
-            lead = old[: len(old) - len(old.lstrip())]
-            export = "export " if old.lstrip().startswith("export ") else ""
-            parts.append("" if done else f"{lead}{export}{line}" + ("\n" if old.endswith("\n") else ""))
-            done = True
-        else:
-            parts.append(old)
-    text = "".join(parts)
-    if done:
-        return text
-    return text + ("" if not text or text.endswith("\n") else "\n") + line + "\n"
+def _names(one: Outgoing) -> tuple[str, ...]:
+    return (*catalogue.env_names(one.provider), *one.env)
 
 
 def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
@@ -153,12 +166,6 @@ def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
 
 def _same(one: AnyCredential, other: AnyCredential) -> bool:
     return one.secret() is not None and one.secret() == other.secret()
-
-
-def _quoted(value: str) -> str:
-    if _PLAIN.fullmatch(value):
-        return value
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _file(source: Path) -> Path:

@@ -15,6 +15,7 @@ class Found:
 
     ``former`` is what earlier versions called the profile, where that is something else.
     ``base_url`` is the server it belongs to where that isn't the provider's own: it is never sent anywhere else.
+    ``env`` are variables that hold it there, beside the provider's own.
     """
 
     agent: AgentId
@@ -29,6 +30,7 @@ class Found:
     health: Health | None = None
     former: ProfileId | None = None
     base_url: str = ""
+    env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop import dotenv
 from vault.interop.documents import object_in
+from vault.interop.dotenv_lines import bindings, with_value
 from vault.interop.entries import MILLISECOND, instant_of, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.gemini_sealed import KEY, LOGIN, NotHere, entries
@@ -91,8 +92,8 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     for one in outgoing:
         credential = one.credential
         if one.provider == _GOOGLE and isinstance(credential, ApiKey):
-            variable = next((b.key for b in dotenv.bindings(text) if b.key and b.value == credential.key), _KEY)
-            text = dotenv.with_value(text, variable if variable in (_KEY, _VERTEX_KEY) else _KEY, credential.key)
+            variable = next((b.key for b in bindings(text) if b.key and b.value == credential.key), _KEY)
+            text = with_value(text, variable if variable in (_KEY, _VERTEX_KEY) else _KEY, credential.key)
             plan.written.append(Written(one.agent, one.profile, variable, str(env)))
         elif isinstance(credential, OAuth) and not (why := _refusal(one, document, plan)):
             document = {**document, **_document(credential)}

@@ -49,7 +49,10 @@ ANOTHER = "it asks a vault, but not by a command line that this vault wrote"
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A credential on its way out. ``whole`` says that the refresh token goes too: the tool may own it, or both may."""
+    """A credential on its way out. ``whole`` says that the refresh token goes too: the tool may own it, or both may.
+
+    ``env`` are further names of variables that it goes by.
+    """
 
     agent: AgentId
     profile: ProfileId
@@ -57,6 +60,7 @@ class Outgoing:
     label: str = ""
     account: str = ""
     whole: bool = True
+    env: tuple[str, ...] = ()
 
     @property
     def provider(self) -> ProviderId:
@@ -116,7 +120,10 @@ class Written:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done, in this order: files written, files removed, commands run."""
+    """What is to be done, in this order: files written, files removed, commands run.
+
+    ``asks`` says that what is written asks the vault where it held a secret.
+    """
 
     tool: str
     writes: list[Write] = field(default_factory=list)
@@ -125,6 +132,7 @@ class Plan:
     written: list[Written] = field(default_factory=list)
     left_out: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    asks: bool = True
 
     @property
     def empty(self) -> bool:

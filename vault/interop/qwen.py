@@ -18,9 +18,9 @@ from typing import Any
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
-from vault.interop import dotenv
 from vault.interop.commented import Commented, commented_in
 from vault.interop.documents import object_in
+from vault.interop.dotenv_lines import bindings, with_value
 from vault.interop.entries import instant_of, key_or_reference, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.hosts import host_of, provider_at, provider_named_after
@@ -97,7 +97,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         if in_settings:
             document = {**document, "env": {**there, name: secret}}
         else:
-            text = dotenv.with_value(text, name, secret)
+            text = with_value(text, name, secret)
         plan.written.append(Written(one.agent, one.profile, name, str(settings.path if in_settings else env)))
     if text != before:
         plan.writes.append(Write(env, text.encode(), mode_of(env)))
@@ -132,7 +132,7 @@ def _variables(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     if file.name == _SETTINGS:
         found = settings.get("env")
         return dict(found) if isinstance(found, dict) else {}
-    return {b.key: b.value for b in dotenv.bindings(read_text(file)) if b.key}
+    return {b.key: b.value for b in bindings(read_text(file)) if b.key}
 
 
 def _take(
@@ -187,7 +187,7 @@ def _declared(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _variable(provider: ProviderId, text: str, settings: Mapping[str, Any]) -> str:
     """The variable for a provider that has none here yet, or the one it has."""
     env = settings.get("env")
-    for values in ({b.key: b.value for b in dotenv.bindings(text) if b.key}, env if isinstance(env, dict) else {}):
+    for values in ({b.key: b.value for b in bindings(text) if b.key}, env if isinstance(env, dict) else {}):
         for name in values:
             try:
                 if _owner(name, values, settings) == provider:
@@ -205,14 +205,14 @@ def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any]) -
         return f"a {one.credential.kind} is nothing {_TITLE} keeps; vault exec --tool qwen -- qwen"
     if not name:
         return "no variable of Qwen Code's is known for it; name one in modelProviders of settings.json"
-    address = _address(name, {b.key: b.value for b in dotenv.bindings(text) if b.key}, settings)
+    address = _address(name, {b.key: b.value for b in bindings(text) if b.key}, settings)
     if address and one.provider not in (provider_at(address), host_of(address)):
         return f"{name} would be sent to {host_of(address) or 'another address'}, which is not {one.provider}'s"
     return ""
 
 
 def _has(text: str, name: str) -> bool:
-    return any(b.key == name for b in dotenv.bindings(text))
+    return any(b.key == name for b in bindings(text))
 
 
 def _settings(settings: Commented, document: dict[str, Any]) -> Write:

@@ -164,7 +164,7 @@ def _merged(was: str, made: str, now: str) -> str | None:
     """The lines of the present state without what was made of the earlier one; None where both changed the same lines."""
     old, base, new = (text.splitlines(keepends=True) for text in (was, made, now))
     back, since = _hunks(base, old), _hunks(base, new)
-    if any((a < d and c < b) or (a, b) == (c, d) for a, b, _ in back for c, d, _ in since):
+    if any((a < d and c < b) or ((a, b) == (c, d) and a != b) for a, b, _ in back for c, d, _ in since):
         return None
     lines: list[str] = []
     at = 0
@@ -242,7 +242,7 @@ def _edit_ini(text: str, changes: Changes) -> str:
 
 
 def _read_env(text: str) -> Tree:
-    from vault.interop.dotenv import bindings
+    from vault.interop.dotenv_lines import bindings
 
     found: Tree = {}
     for binding in bindings(text):
@@ -252,7 +252,7 @@ def _read_env(text: str) -> Tree:
 
 
 def _edit_env(text: str, changes: Changes) -> str:
-    from vault.interop.dotenv import bindings
+    from vault.interop.dotenv_lines import bindings
 
     names = {steps[0] for steps, _ in changes}
     kept = "".join(b.original.string for b in bindings(text) if b.key not in names)
