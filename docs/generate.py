@@ -14,6 +14,7 @@ import importlib
 import inspect
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Made by docs/generate.py from the code. Change the code, then run it. -->\n"
 COMPLETION = {"install_completion", "show_completion"}
 
+SEVERAL = 6
 TAKES = {"text": "TEXT", "integer": "N", "integer range": "N", "str": "TEXT", "int": "N", "int range": "N"}
 
 
@@ -47,9 +49,25 @@ def commands() -> str:
         listed = " · ".join(f"[`{path.removeprefix('vault ')}`](#{path.replace(' ', '-')})" for path, _ in members)
         lines.append(f"- **{group}**: {listed}")
     lines.append("")
+    common = _common()
+    lines += ["## What most commands take", "", "| | |", "|---|---|", *common, ""]
     for path, command, _ in command_tree():
-        lines += _command(path, command)
+        lines += _command(path, command, common)
     return "\n".join(lines)
+
+
+def _common() -> list[str]:
+    """The rows of options that several commands have with the same words: they are shown once."""
+    rows = Counter(_row(p) for _, command, _ in command_tree() for p in parameters(command) if _is_option(p))
+    return [row for row, count in rows.items() if count >= SEVERAL]
+
+
+def _is_option(parameter: Any) -> bool:
+    return str(parameter.param_type_name) == "option"
+
+
+def _row(option: Any) -> str:
+    return f"| {_names(option)} | {_said(option)} |"
 
 
 def command_tree() -> Iterator[tuple[str, Any, str]]:
@@ -72,21 +90,25 @@ def parameters(command: Any) -> list[Any]:
     return [p for p in command.params if not getattr(p, "hidden", False) and p.name not in {*COMPLETION, "help"}]
 
 
-def _command(path: str, command: Any) -> list[str]:
+def _command(path: str, command: Any, common: list[str]) -> list[str]:
     shown = parameters(command)
     arguments = [p for p in shown if p.param_type_name == "argument"]
-    options = [p for p in shown if p.param_type_name == "option"]
+    options = [p for p in shown if _is_option(p)]
+    own = [p for p in options if _row(p) not in common]
+    shared = [name for p in options if p not in own for name in sorted(p.opts, key=len)]
     usage = [path, *(["[OPTIONS]"] if options else []), *(_takes(p) for p in arguments)]
     lines = [f"## {path}", "", f"`{' '.join(usage)}`", "", inspect.cleandoc(command.help or command.short_help), ""]
     if hasattr(command, "list_commands"):
         inner = [f"{path} {name}" for name in command.list_commands(None)]
         lines[2] = f"`{path} COMMAND`"
         lines += [" · ".join(f"[`{name}`](#{name.replace(' ', '-')})" for name in inner), ""]
-    if arguments or options:
+    if arguments or own:
         lines += ["| | |", "|---|---|"]
         lines += [f"| `{_takes(p)}` | {_said(p)} |" for p in arguments]
-        lines += [f"| {_names(p)} | {_said(p)} |" for p in options]
+        lines += [_row(p) for p in own]
         lines.append("")
+    if shared:
+        lines += ["Also " + ", ".join(f"`{name}`" for name in shared) + ".", ""]
     return lines
 
 
