@@ -21,12 +21,15 @@
     └── Gone 84                  destroyed
         └── NewerVersion         written by a newer vault
 
-A message is one sentence that says what happened and to what; ``hint`` says what to do next. Neither ever holds a secret.
+A message is one sentence that says what happened and to what; ``hint`` says what to do next. Neither ever holds a secret: what
+looks like one is left out here, whoever put it in.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from vault.showing import printable, without_secrets
 
 
 class VaultError(Exception):
@@ -36,12 +39,12 @@ class VaultError(Exception):
     exit_status: ClassVar[int] = 70
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_secrets(message)
+        self.hint = without_secrets(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.message}: {self.hint}" if self.hint else self.message
+        return printable(f"{self.message}: {self.hint}" if self.hint else self.message)
 
 
 class UsageError(VaultError):
@@ -197,4 +200,5 @@ EXIT_STATUSES: tuple[tuple[int, str], ...] = (
     (83, "conflict: it changed meanwhile, or exists already"),
     (84, "destroyed, or written by a newer vault"),
     (130, "interrupted"),
+    (141, "nobody reads the output any more"),
 )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import NewType, NoReturn, Protocol
 
 from vault.errors import InputError
+from vault.showing import shown
 from vault.spelling import (
     LONGEST_NAME,
     LONGEST_PROVIDER,
@@ -101,7 +102,7 @@ def parse_agent(text: str) -> AgentId:
     """Check an agent id. Raises InputError."""
     if not _AGENT.fullmatch(text):
         raise InputError(
-            f"{_shown(text)} is not an agent id",
+            f"{shown(text)} is not an agent id",
             hint="use lowercase letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit",
         )
     return AgentId(text)
@@ -111,7 +112,7 @@ def parse_provider(text: str) -> ProviderId:
     """Check a provider id. Raises InputError."""
     if not is_provider_spelling(text):
         raise InputError(
-            f"{_shown(text)} is not a provider id",
+            f"{shown(text)} is not a provider id",
             hint=f"use lowercase letters, digits, '.', '_' and '-', at most {LONGEST_PROVIDER}",
         )
     return ProviderId(text)
@@ -121,7 +122,7 @@ def parse_name(text: str) -> str:
     """Check the name part of a profile id. Raises InputError."""
     if not _NAME.fullmatch(text):
         raise InputError(
-            f"{_shown(text)} is not a profile name",
+            f"{shown(text)} is not a profile name",
             hint=f"use up to {LONGEST_NAME} visible characters without spaces, not starting with '-' or ':'",
         )
     return text
@@ -132,7 +133,7 @@ def parse_profile(text: str) -> ProfileId:
     provider, colon, name = text.partition(":")
     if not colon or not name:
         raise InputError(
-            f"{_shown(text)} is not a profile id", hint="write it as provider:name, for example anthropic:default"
+            f"{shown(text)} is not a profile id", hint="write it as provider:name, for example anthropic:default"
         )
     return ProfileId(f"{parse_provider(provider)}:{parse_name(name)}")
 
@@ -229,7 +230,7 @@ def length_of_time(text: str) -> int:
     """A length of time such as 365d, 12h, 90m, in microseconds. Raises InputError."""
     found = _LENGTH.fullmatch(text.strip().lower())
     if not found or int(found[1]) == 0:
-        raise InputError(f"{_shown(text)} is not a length of time", hint="write it like 365d, 12h, 90m or 30s")
+        raise InputError(f"{shown(text)} is not a length of time", hint="write it like 365d, 12h, 90m or 30s")
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -252,12 +253,3 @@ def format_instant_exact(at: int) -> str:
     """An instant as ISO 8601 in UTC, to the microsecond."""
     whole = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{at % SECOND:06d}Z"
-
-
-def _shown(text: str) -> str:
-    """A rejected id as it may be shown: short, printable, and never something that looks like a key."""
-    if not text:
-        return "an empty text"
-    if len(text) > 40:
-        return f"a text of {len(text)} characters"
-    return repr(text)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.running import SECRETS, VAULT, WAIT, Real, Shell, finish, next_line
 from tests.support import START, Files
-from vault.cli.history import _harmless
+from vault.cli import output
 from vault.context import Context
 from vault.values import DAY, HOUR, MINUTE, SECOND, format_instant_exact
 
@@ -156,12 +156,25 @@ def test_csv(shell: Shell) -> None:
     assert rows[1]["user"] == "fake-user"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_cell_of_csv_is_a_formula(start: str) -> None:
-    assert _harmless(f"{start}1+1") == f"'{start}1+1"
-    assert _harmless("1+1") == "1+1"
-    assert _harmless(5) == 5
-    assert _harmless("") == ""
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@x", "'@x"),
+        ("\t=1", "'?=1"),
+        ("\r=1", "'?=1"),
+        ("＝1+1", "'＝1+1"),
+        ("1+1", "1+1"),
+        ("two\nlines", '"two\nlines"'),
+        (5, "5"),
+        ("", '""'),
+    ],
+)
+def test_no_cell_of_csv_is_a_formula(cell: object, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_csv([[cell]])
+    assert capsys.readouterr().out == f"{shown}\n"
 
 
 def test_no_secret_in_any_form(shell: Shell) -> None:
@@ -286,7 +299,7 @@ def test_wrong_use(shell: Shell, arguments: tuple[str, ...], status: int, what: 
     assert (told.out, what in told.err) == ("", True)
 
 
-def test_a_reader_that_goes_away_is_no_defect(furnished: Files, real: Real, shell: Shell) -> None:
+def test_a_reader_that_goes_away_is_no_error(furnished: Files, real: Real, shell: Shell) -> None:
     from vault.commands.rotation import report
     from vault.values import MAIN_AGENT, ProfileId
 
@@ -300,7 +313,7 @@ def test_a_reader_that_goes_away_is_no_defect(furnished: Files, real: Real, shel
         process.stdout.close()
         process.stdout = None
         ended = finish_without_stdout(process)
-        assert ended == (74, b""), form
+        assert ended == (141, b""), form
 
 
 def finish_without_stdout(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:

@@ -81,7 +81,9 @@ def test_version_loads_next_to_nothing() -> None:
         "vault.cli.groups",
         "vault.cli.main",
         "vault.cli.output",
+        "vault.cli.streams",
         "vault.errors",
+        "vault.showing",
         "vault.spelling",
         "vault.values",
         "vault.version",
@@ -141,7 +143,7 @@ def test_a_command_loads_no_other_command(shell: Shell, files: Files) -> None:
     shell.login("anthropic", "fake-key")
     _, ours = loaded("get", "anthropic")
     commands = {name for name in ours if name.startswith("vault.cli.")}
-    commands -= {"vault.cli.groups", "vault.cli.main", "vault.cli.output", "vault.cli.session"}
+    commands -= {"vault.cli.groups", "vault.cli.main", "vault.cli.output", "vault.cli.session", "vault.cli.streams"}
     assert commands == {"vault.cli.issue"}
     assert not any(name.startswith(("vault.interop", "vault.log.migrate", "vault.commands.doctor")) for name in ours)
 

@@ -25,6 +25,8 @@ from keyring.compat import properties
 from keyring.credentials import Credential, SimpleCredential
 from keyring.errors import InitError, KeyringError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
+from vault.adapters import tell
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -105,7 +107,7 @@ class VaultKeyring(KeyringBackend):
                 for profile, user in _stored(vault, service, username):
                     return SimpleCredential(user, vault.credential(profile, program=_program()).secret.reveal())
         except (KeyringError, VaultError) as error:
-            sys.stderr.write(f"{'' if isinstance(error, KeyringError) else 'vault: '}{error}\n")
+            tell(f"{'' if isinstance(error, KeyringError) else 'vault: '}{error}")
         return None
 
 

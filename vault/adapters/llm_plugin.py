@@ -8,9 +8,10 @@ can't be opened, it says so on stderr, once.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
+
+from vault.adapters import tell
 
 ALIASES = {"gemini": "google", "palm": "google", "claude": "anthropic", "grok": "xai", "together": "togetherai"}
 
@@ -51,7 +52,7 @@ def _from_vault(alias: str) -> str | None:
     except (NotFound, InputError):
         return None
     except VaultError as error:
-        sys.stderr.write(f"vault: {error}\n")
+        tell(f"vault: {error}")
         return None
 
 

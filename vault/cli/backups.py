@@ -47,7 +47,7 @@ def backup_restore(
     from vault.commands.backup import put_backup_back
 
     def confirm(question: str) -> bool:
-        return yes or (can_ask(no_input) and typer.confirm(question, err=True))
+        return yes or (can_ask(no_input) and output.confirm(question))
 
     with progress("checking the copy", json) as tick:
         done = put_backup_back(places(), ways(no_input), Path(file), reason=reason, confirm=confirm, progress=tick)

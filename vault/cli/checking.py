@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened
 from vault.errors import EXIT_STATUSES, UsageError
 from vault.values import MAIN_AGENT
@@ -126,19 +125,18 @@ def exit_codes(json: JsonOption = False) -> None:
     if json:
         output.write_json("exit-codes", {"statuses": [{"status": s, "meaning": m} for s, m in EXIT_STATUSES]})
     else:
-        output.table(("STATUS", "MEANING"), [(str(s), m) for s, m in EXIT_STATUSES])
+        output.table(("STATUS", "MEANING"), [(str(s), m) for s, m in EXIT_STATUSES], prose=("MEANING",))
 
 
 @contextmanager
 def progress(what: str, machine: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on a terminal's stderr; silence elsewhere."""
-    if machine or not sys.stderr.isatty():
+    if machine or not streams.on_terminal("stderr"):
         yield lambda _done, _total: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+    with Progress(*columns, console=streams.console(), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -132,6 +132,8 @@ def why(
                     (output.with_original(c.what) if c.owner else c.what, c.kind, c.owner, _reason(c, now))
                     for c in decision.considered
                 ],
+                least=("AGENT", "KIND"),
+                prose=("REASON",),
             )
         if isinstance(decision, CloudDecision) and not chosen:
             output.say(decision.basis)

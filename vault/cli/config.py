@@ -126,7 +126,7 @@ def _edited(draft: Path, place: Path) -> bool:
         parse_settings(read_regular(draft, LARGEST).decode("utf-8"), place, canonical)
     except NotReady as error:
         output.say(error.message)
-        if typer.confirm("Edit it again?", default=True, err=True):
+        if output.confirm("Edit it again?", default=True):
             return False
         raise NotReady(error.message, hint=kept) from None
     return True

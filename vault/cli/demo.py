@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.errors import Defect
 
 FAKE = "demo-{}-not-a-real-key"
@@ -27,7 +27,7 @@ def demo(
         folder = tempfile.mkdtemp(prefix="vault-demo-")
         _play(Path(folder))
         output.write(
-            f"\nThe vault is in {folder}: export VAULT_DATABASE={folder}/data/vault.db VAULT_STATE={folder}/state"
+            "", f"The vault is in {folder}: export VAULT_DATABASE={folder}/data/vault.db VAULT_STATE={folder}/state"
         )
         return
     with tempfile.TemporaryDirectory(prefix="vault-demo-") as folder:
@@ -49,8 +49,8 @@ class Stage:
     def vault(self, arguments: str, secret: str = "") -> str:
         """Run one command and show it with what it printed. Raises Defect when it fails."""
         pipe = 'printf %s "$KEY" | ' if secret else ""
-        output.write(f"\n$ {pipe}vault {arguments}")
-        sys.stdout.flush()
+        output.write("", f"$ {pipe}vault {arguments}")
+        streams.flush()
         done = subprocess.run(
             [sys.executable, "-m", "vault", *shlex.split(arguments)],
             input=secret,
@@ -74,7 +74,7 @@ class Stage:
 
     def tell(self, text: str) -> None:
         """Say what comes next."""
-        output.write(f"\n── {text}")
+        output.write("", f"── {text}")
 
 
 def _play(folder: Path) -> None:
@@ -136,7 +136,7 @@ def _play(folder: Path) -> None:
         ).stdout
     )["events"]
     stage.expect(all(f not in json.dumps(events) for f in (first, second, spare, bad)), "no secret is in the history")
-    output.write(f"\nDone: {len(events)} events, every step checked.")
+    output.write("", f"Done: {len(events)} events, every step checked.")
 
 
 def _echo(variable: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from vault.cli import output, streams
 from vault.cli.session import AgentOption, agent_id, opened
 from vault.errors import UsageError, VaultError
 
@@ -38,7 +38,8 @@ def answer(name: str, arguments: Sequence[str], agent: str, tool: str) -> int:
     from vault.interop.helpers import helper as named
 
     found = named(name)
-    request = Request(list(arguments), os.environ, sys.stdin.buffer.read)
+    request = Request(list(arguments), os.environ, streams.receive)
+    streams.need_output()
     try:
         from vault.commands.helping import Desk
 
@@ -53,23 +54,20 @@ def answer(name: str, arguments: Sequence[str], agent: str, tool: str) -> int:
         from vault.cli.main import defect
 
         said = found.fail(request, defect(error))
-    sys.stdout.flush()
     if said.out:
-        sys.stdout.buffer.write(said.out)
-        sys.stdout.buffer.flush()
+        streams.send_bytes(said.out)
     if said.err:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(said.err.split("\n")[0] + "\n")
+        output.say(said.err.split("\n")[0])
     return said.status
 
 
 def _list() -> None:
-    from vault.cli import output
     from vault.interop.helpers import helpers
 
     output.table(
         ("HELPER", "WHAT IT SPEAKS", "USAGE"),
         [(h.name, h.title, f"vault helper {h.name} {h.usage}") for h in helpers()],
+        prose=("WHAT IT SPEAKS", "USAGE"),
     )
 
 
@@ -77,5 +75,6 @@ def called_by_name() -> None:
     """The entry of ``git-credential-vault`` and ``docker-credential-vault``: the program's name says which helper it is."""
     from vault.cli.main import run
 
+    streams.prepare()
     name = Path(sys.argv[0]).name.removesuffix(".exe").partition("-credential-")[0]
     sys.exit(run(["helper", name, "--tool", name, *sys.argv[1:]]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
 from vault.errors import UsageError
 from vault.values import MAIN_AGENT, parse_agent
@@ -110,53 +110,41 @@ def body(record: Recorded) -> dict[str, Any]:
 def _lines(records: Iterator[Recorded]) -> None:
     from vault.cli.sentences import sentence, who
 
-    for record in records:
-        text = output.printable(f"{output.local(record.at)}  #{record.position:<6} {who(record)} {sentence(record)}")
-        output.write(text)
+    output.lines(
+        f"{output.local(record.at)}  #{record.position:<6} {who(record)} {sentence(record)}" for record in records
+    )
 
 
 def _csv(records: Iterator[Recorded], *, heading: bool = True) -> None:
-    import csv
-    import sys
-
     from vault.cli.sentences import sentence
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     if heading:
-        writer.writerow(COLUMNS)
-    for record in records:
-        actor = record.envelope.actor
-        row: list[object] = [
+        output.write_csv([COLUMNS])
+    output.write_csv(
+        (
             record.position,
             output.moment(record.at),
             record.envelope.type,
             getattr(record.event, "agent", ""),
             getattr(record.event, "profile", ""),
-            actor.user,
-            actor.host,
-            actor.pid,
-            actor.program,
-            actor.way,
+            record.envelope.actor.user,
+            record.envelope.actor.host,
+            record.envelope.actor.pid,
+            record.envelope.actor.program,
+            record.envelope.actor.way,
             record.envelope.reason,
             sentence(record),
-        ]
-        writer.writerow([_harmless(cell) for cell in row])
-    sys.stdout.flush()
-
-
-def _harmless(cell: object) -> object:
-    """A cell that a spreadsheet takes for a formula gets a quote in front."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+        )
+        for record in records
+    )
 
 
 def _follow(context: Context, wanted: Filter, after: int, *, csv: bool, jsonl: bool) -> None:
     """Show new events as they come, until interrupted."""
-    import sys
-
     from vault.commands.history import read_history
 
     while True:
-        sys.stdout.flush()
+        streams.flush()
         head = context.store.head().position
         if head <= after:
             time.sleep(POLL_SECONDS)

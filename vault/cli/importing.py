@@ -86,10 +86,10 @@ def _all(everything: bool, dry_run: bool, yes: bool, scrub: bool, reason: str, j
                 _tell(would, None, tool.title)
             if not can_ask(no_input):
                 raise UsageError("nobody can agree to the import here", hint="look at it above, then add --yes")
-            if everything and not typer.confirm(f"Take over from {len(news)} tools?", default=True, err=True):
+            if everything and not output.confirm(f"Take over from {len(news)} tools?", default=True):
                 news = []
             elif not everything:
-                news = [n for n in news if typer.confirm(f"Take over from {n[0].title}?", default=True, err=True)]
+                news = [n for n in news if output.confirm(f"Take over from {n[0].title}?", default=True)]
         wanted = {tool.name for tool, _, _ in news}
         for tool, findings, would in shown:
             if dry_run or tool.name not in wanted:
@@ -178,6 +178,8 @@ def _tell(done: Imported, plan: Plan | None, title: str) -> None:
         output.table(
             ("WHAT", "AGENT", "KIND", "ACTION", "WHY"),
             [(line.what, line.agent, line.kind, line.action, line.why) for line in done.lines],
+            least=("AGENT", "KIND"),
+            prose=("WHY",),
         )
     verb = "would take" if done.dry_run else "took"
     ending = (

@@ -8,14 +8,13 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, complete_profile, opened
 from vault.errors import NotFound, Unavailable, UsageError, VaultError
 from vault.providers.cloud import OVERRIDE
@@ -48,6 +47,7 @@ def get(
 
     name = agent_id(agent)
     provider, profile = target(what)
+    streams.need_output()
     with opened(name, no_input=no_input) as context:
         issued = issue(context, name, provider, profile=profile, way="get", reason=reason, single=not json)
     if json:
@@ -68,7 +68,7 @@ def get(
             },
         )
         return
-    output.write(issued.secret.reveal())
+    output.write_exact(issued.secret.reveal())
     if issued.base_url:
         called = issued.profile or issued.source
         output.say(output.printable(f"{called} belongs to {issued.base_url}, and is of use there alone"))
@@ -88,6 +88,7 @@ def env(
     """
     if shell not in ("sh", "bash", "zsh", "fish", "powershell"):
         raise UsageError(f"{shell!r} is not a shell this knows", hint="use sh, fish or powershell")
+    streams.need_output()
     found = _collect(agent, provider or [], "env", "", reason, no_input)
     removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE[0]))
     if json:
@@ -95,9 +96,9 @@ def env(
         output.write_json("env", {**body, "issued": [_told(i) for i in found.issued]})
         return
     for name in removed:
-        output.write(_removal(shell, name))
+        output.write_exact(_removal(shell, name))
     for name, value in found.values.items():
-        output.write(_assignment(shell, name, value))
+        output.write_exact(_assignment(shell, name, value))
 
 
 def exec_(
@@ -131,8 +132,7 @@ def exec_(
     if not keep_passphrase:
         environment.pop("VAULT_PASSPHRASE", None)
     environment |= {"VAULT_AGENT": agent_id(agent), **values}
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.flush()
     _become(program, command, environment)
 
 

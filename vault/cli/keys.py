@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.groups import Group
 from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, opened, places, ways
 from vault.crypto.keyslots import RECOVERY
@@ -37,23 +37,26 @@ def init(
 
     choice = _choice(keyring, passphrase, key_file, key_command, False)
     done = initialise(places(), choice, ways(no_input))
+    lost = "the vault is made, but its recovery code is lost: vault key add --recovery makes another"
     if json:
-        output.write_json(
-            "init",
-            {
-                "database": str(done.path),
-                "unlocks_with": done.kind,
-                "key_file_created": done.key_file_created,
-                "recovery_code": done.recovery_code,
-            },
-        )
+        with streams.once(lost):
+            output.write_json(
+                "init",
+                {
+                    "database": str(done.path),
+                    "unlocks_with": done.kind,
+                    "key_file_created": done.key_file_created,
+                    "recovery_code": done.recovery_code,
+                },
+            )
         return
     output.say(f"made a vault at {done.path}")
     output.say(
         f"it unlocks with: {done.kind.replace('-', ' ')}" + (f" {key_file} (new)" if done.key_file_created else "")
     )
     output.say("Recovery code, shown only now. Write it down and keep it apart from this machine:")
-    output.write(done.recovery_code)
+    with streams.once(lost):
+        output.write(done.recovery_code)
     output.say("next: vault login PROVIDER, or vault import opencode")
 
 
@@ -105,13 +108,16 @@ def add_key(
         given = {"VAULT_PASSPHRASE": text}
     with opened(MAIN_AGENT, no_input=no_input) as context:
         slot, secret = add_slot(context, here, choice, Ways(environ=given, ask=here.ask), reason=reason)
+    lost = f"the code of key slot {slot.slot} is lost: vault key remove {slot.slot}, then add another"
     if json:
-        output.write_json("key", {"slot": slot.slot, "kind": slot.kind, "recovery_code": secret.code or None})
+        with streams.once(lost if secret.code else streams.CHECK):
+            output.write_json("key", {"slot": slot.slot, "kind": slot.kind, "recovery_code": secret.code or None})
         return
     output.say(f"added key slot {slot.slot}: {slot.kind.replace('-', ' ')}")
     if secret.code:
         output.say("Recovery code, shown only now. Write it down and keep it apart from this machine:")
-        output.write(secret.code)
+        with streams.once(lost):
+            output.write(secret.code)
 
 
 @key.command("remove")
@@ -128,7 +134,7 @@ def remove_key(
     with opened(MAIN_AGENT, no_input=no_input) as context:
         why = only_everyday([s for s, _ in list_slots(context)], slot)
         if why and not yes and not json and can_ask(no_input):
-            if not typer.confirm(f"{why[:1].upper()}{why[1:]}. Remove it?", default=False, err=True):
+            if not output.confirm(f"{why[:1].upper()}{why[1:]}. Remove it?"):
                 output.say("nothing was removed; add another way first: vault key add")
                 raise typer.Exit(0)
             yes = True

@@ -64,6 +64,8 @@ def list_(
             output.table(
                 ("PROFILE", "KIND", "LABEL", "FINGERPRINT", "AGE", "EXPIRES", "HEALTH", "ORDER", "FROM"),
                 [_row(p, seen_from) for p in listing.profiles],
+                least=("AGE", "FROM", "ORDER", "LABEL", "KIND", "EXPIRES", "HEALTH"),
+                prose=("LABEL", "EXPIRES", "HEALTH"),
             )
         else:
             which = f"no profile of {wanted}" if wanted else "no profiles"
@@ -77,6 +79,8 @@ def list_(
             output.table(
                 ("ENVIRONMENT", "VARIABLE", "ALSO READ BY"),
                 [(a.provider, a.variable, ", ".join(a.shared_with)) for a in listing.environment],
+                least=("ALSO READ BY",),
+                prose=("ALSO READ BY",),
             )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
+from vault.cli import output, streams
 from vault.cli.groups import Group
 from vault.errors import Defect, InputError, StorageError, UsageError, VaultError
 from vault.version import __version__
@@ -118,7 +118,7 @@ def _follow_settings() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"vault (agent-vault) {__version__}\n")
+        output.write(f"vault (agent-vault) {__version__}")
         raise typer.Exit
 
 
@@ -132,9 +132,8 @@ def root(
 
 
 def main() -> None:
-    """Run the command line and exit. What it prints is UTF-8, whatever the locale says: it is data."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    """Run the command line and exit."""
+    streams.prepare()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -157,61 +156,72 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from vault.cli.output import tell_error
-
-    machine = any(a in ("--json", "--jsonl") for a in _own(arguments))
+    own = _own(arguments)
+    machine = any(a in ("--json", "--jsonl") for a in own)
     try:
-        command = typer.main.get_command(app)
-        result = command.main(args=arguments, prog_name="vault", standalone_mode=False)
-        sys.stdout.flush()
-        if result == INTERRUPTED:  # newer Typers turn Ctrl-C into this
-            return _interrupted()
-        return result if isinstance(result, int) else 0
+        output.begin(own)
+        status = _called(arguments)
+        streams.flush()
+        return status
+    except streams.ReaderGone:
+        return streams.READER_GONE
     except VaultError as error:
-        tell_error(error, machine)
-        return error.exit_status
+        return _failed(error, machine)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except UnicodeEncodeError:
+        hint = "check the terminal's or the variable's encoding"
+        return _failed(InputError("a text that was given is not UTF-8", hint=hint), machine)
+    except (BrokenPipeError, SystemExit):  # Typer exits by itself when nobody reads its help any more
+        streams.silence("stdout")
+        return streams.READER_GONE
+    except OSError as error:
+        try:
+            streams.flush()  # it is the output, if it still can't be written
+        except StorageError as unwritten:
+            return _failed(unwritten, machine)
+        except streams.ReaderGone:
+            return streams.READER_GONE
+        failure = f"reading or writing failed: {error.strerror or type(error).__name__}"
+        return _failed(StorageError(failure, hint="check the disk, and where the output goes"), machine)
+    except Exception as error:  # noqa: BLE001 - the last gate: a defect must not print values
+        return _failed(defect(error), machine)
+
+
+def _called(arguments: list[str]) -> int:
+    try:
+        result = typer.main.get_command(app).main(args=arguments, prog_name="vault", standalone_mode=False)
     except typer.Exit as stop:
         return stop.exit_code
     except CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             return UsageError.exit_status
-        found = UsageError(_plain(error), hint=_advice(error))
-        tell_error(found, machine)
-        return found.exit_status
-    except (KeyboardInterrupt, typer.Abort):
+        raise UsageError(_plain(error), hint=_advice(error)) from None
+    if result == INTERRUPTED:  # newer Typers turn Ctrl-C into this
         return _interrupted()
-    except UnicodeEncodeError:
-        found_text = InputError(
-            "a text that was given is not UTF-8", hint="check the terminal's or the variable's encoding"
-        )
-        tell_error(found_text, machine)
-        return found_text.exit_status
-    except (BrokenPipeError, SystemExit):  # Typer exits by itself when nobody reads any more
-        _stop_printing()
-        return StorageError.exit_status
-    except OSError as error:
-        _stop_printing()
-        failed = StorageError(
-            f"reading or writing failed: {error.strerror or type(error).__name__}",
-            hint="check where the output goes, and its disk",
-        )
-        tell_error(failed, machine)
-        return failed.exit_status
-    except Exception as error:  # noqa: BLE001 - the last gate: a defect must not print values
-        found_defect = defect(error)
-        tell_error(found_defect, machine)
-        return found_defect.exit_status
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: VaultError, machine: bool) -> int:
+    """Tell an error; the status it ends with. An answer that got lost is told with what was done before."""
+    position = output.last_recorded()
+    if position and isinstance(error, streams.Unwritten) and error.hint == streams.CHECK:
+        error.hint = f"what was asked is done and is in the history as event #{position}; only the answer is lost"
+    _let_out()
+    output.tell_error(error, machine)
+    return error.exit_status
 
 
 def _interrupted() -> int:
-    sys.stderr.write("\ninterrupted; nothing was left half-done\n")
+    _let_out()
+    output.say("", "interrupted; nothing was left half-done")
     return INTERRUPTED
 
 
-def _stop_printing() -> None:
-    """Send what is left in stdout's buffer nowhere, so that Python doesn't fail at it once more when it ends."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _let_out() -> None:
+    """Let out what was printed before an error. When it can't be, the error is still what is told."""
+    with contextlib.suppress(StorageError, streams.ReaderGone):
+        streams.flush()
 
 
 def defect(error: BaseException) -> Defect:
@@ -220,7 +230,9 @@ def defect(error: BaseException) -> Defect:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else ""
-    return Defect(f"vault has a defect ({type(error).__name__}{place})", hint="please report it; the log is as it was")
+    position = output.last_recorded()
+    log = f"what was done before it is in the history, up to event #{position}" if position else "the log is as it was"
+    return Defect(f"vault has a defect ({type(error).__name__}{place})", hint=f"please report it; {log}")
 
 
 def _own(arguments: list[str]) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import can_ask, opened, places
 from vault.errors import UsageError, VaultError
 from vault.values import MAIN_AGENT
@@ -34,10 +31,10 @@ class Mending:
     @classmethod
     def asked_for(cls, fix: bool, yes: bool, machine: bool, no_input: bool) -> Mending:
         """From the options, and whether there is a person. Raises UsageError when somebody must be asked and nobody is there."""
-        person = can_ask(no_input) and sys.stdin.isatty() and not machine
+        person = can_ask(no_input) and streams.on_terminal("stdin") and not machine
         if fix and not yes and not person:
             raise UsageError("there is nobody to ask before each mend", hint="add --yes to mend without asking")
-        return cls(person and not yes and (fix or sys.stdout.isatty()), yes, machine, no_input)
+        return cls(person and not yes and (fix or streams.on_terminal("stdout")), yes, machine, no_input)
 
     def of_vault(self) -> Outcome:
         """Look at everything, tell it, and mend: (the last look, what was done)."""
@@ -109,13 +106,13 @@ class Mending:
             return None
         if self.everything:
             return mend
-        output.say("\n" + output.printable(f"{check.name}: {check.text}"))
+        output.say("", f"{check.name}: {check.text}")
         if not mend.others:
-            return mend if typer.confirm(output.printable(f"  {mend.text}?"), default=False, err=True) else None
+            return mend if output.confirm(f"  {mend.text}?") else None
         ways = [mend, *mend.others]
         for number, way in enumerate(ways, start=1):
-            output.say(output.printable(f"  {number}  {way.text}" + (f" ({way.cost})" if way.cost else "")))
-        picked = typer.prompt("  Which one? (Enter for none)", default="", show_default=False, err=True)
+            output.say(f"  {number}  {way.text}" + (f" ({way.cost})" if way.cost else ""))
+        picked = output.ask("  Which one? (Enter for none)", default="", show_default=False)
         return ways[int(picked) - 1] if picked.isdecimal() and 1 <= int(picked) <= len(ways) else None
 
 
@@ -123,11 +120,11 @@ def show(checks: Sequence[Check]) -> None:
     """Each check on a line, each finding with what to do."""
     for check in checks:
         mark = "✓" if check.status == "ok" else "✗"
-        output.write(output.printable(f"{mark} {check.name}: {check.text}"))
+        output.write(f"{mark} {check.name}: {check.text}")
         if check.status == "ok":
             continue
         if check.hint:
-            output.write(output.printable(f"    → {check.hint}"))
+            output.write(f"    → {check.hint}")
 
 
 def tell(mended: Sequence[Mended]) -> None:

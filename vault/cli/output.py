@@ -1,91 +1,164 @@
-"""How things are shown: tables for people, one JSON object with a ``schema`` for programs, talk on stderr."""
+"""How things are shown: tables and lines for people, one JSON object with a ``schema`` for programs, talk on stderr.
+
+Everything printed goes through here, and is made safe for a terminal here: whatever it is, and wherever it came from, no control
+character reaches a terminal, and what was typed and looks like a secret isn't repeated. ``write_exact`` is the one way around
+it, for secrets that were asked for.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from vault.errors import IntegrityError, VaultError
+from vault.cli import streams
+from vault.errors import InputError, IntegrityError, NotFound, UsageError, VaultError
+from vault.showing import HIDDEN, is_key, looks_secret, safe_json
+from vault.showing import printable as printable
 from vault.values import DAY, HOUR, MINUTE, SECOND, foreign_shown, format_instant_exact
 
+RULE = "a secret is never given as an argument, where others can read it and the shell remembers it"
+ADVICE = "type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed"
 
-def say(text: str) -> None:
-    """Talk to the person: stderr."""
-    sys.stderr.write(text + "\n")
+FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+
+_PARTS = re.compile(r"[=\s]+")
+
+_typed: re.Pattern[str] | None = None
+_recorded = 0
 
 
-def write(text: str) -> None:
-    """Data: stdout."""
-    sys.stdout.write(text + "\n")
+def begin(arguments: Sequence[str]) -> None:
+    """Start a command: what was typed and looks like a secret won't be repeated. Raises UsageError where it is a key for sure."""
+    global _typed, _recorded
+    _recorded = 0
+    parts = {part for word in arguments for part in (word, *_PARTS.split(word)) if looks_secret(part)}
+    parts |= {name for part in parts for name in part.split(":") if looks_secret(name)}
+    longest_first = sorted(parts, key=len, reverse=True)
+    _typed = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if parts else None
+    if any(map(is_key, parts)):
+        raise UsageError(RULE, hint=ADVICE)
+
+
+def recorded(position: int) -> None:
+    """Note that the command has appended events, the last at this position."""
+    global _recorded
+    _recorded = max(_recorded, position)
+
+
+def last_recorded() -> int:
+    """The last event that the command appended, 0 for none."""
+    return _recorded
+
+
+def say(*lines: str) -> None:
+    """Talk to the person: lines on stderr."""
+    streams.talk("".join(f"{_safe(line)}\n" for line in lines))
+
+
+def write(*lines: str) -> None:
+    """Data: lines on stdout."""
+    streams.send("".join(f"{printable(line)}\n" for line in lines))
+
+
+def write_exact(text: str) -> None:
+    """A line on stdout as it is: a secret, or the shell's line that holds it."""
+    streams.send(text + "\n")
 
 
 def write_json(schema: str, body: dict[str, Any]) -> None:
     """One JSON object, ``schema`` first."""
-    write(json.dumps({"schema": f"vault.{schema}/1", **body}, ensure_ascii=False, indent=2))
+    streams.send(_json({"schema": f"vault.{schema}/1", **body}, indent=2) + "\n")
 
 
 def write_json_line(body: dict[str, Any]) -> None:
-    """One JSON object on one line."""
-    sys.stdout.write(json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
+    """One JSON object on one line, now."""
+    streams.send(_json(body, separators=(",", ":")) + "\n")
+    streams.flush()
+
+
+def write_csv(rows: Iterable[Sequence[object]]) -> None:
+    """Comma-separated values on stdout. A cell that a spreadsheet would take for a formula gets a quote in front."""
+    import csv
+    import io
+
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow([_cell(cell) for cell in row])
+        streams.send(line.getvalue())
 
 
 def tell_error(error: VaultError, machine: bool) -> None:
     """An error on stderr: one sentence, or one JSON object."""
+    message, hint = (text if machine else _safe(text) for text in _told(error))
     if machine:
         body: dict[str, Any] = {
             "schema": "vault.error/1",
-            "error": {"code": error.code, "exit": error.exit_status, "message": error.message, "hint": error.hint},
+            "error": {"code": error.code, "exit": error.exit_status, "message": message, "hint": hint},
         }
         if isinstance(error, IntegrityError) and error.position is not None:
             body["error"]["position"] = error.position
-        say(json.dumps(body, ensure_ascii=False))
+        streams.talk(_json(body) + "\n")
     else:
-        say(f"vault: {error}")
+        streams.talk(f"vault: {message}" + (f": {hint}" if hint else "") + "\n")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout: with a rule and bold headings on a terminal, plain columns in a pipe.
+def ask(question: str, default: str | None = None, *, show_default: bool = True) -> str:
+    """Ask a person for a line; the question is on stderr."""
+    import typer
 
-    Nothing is cut or broken, so that an id can be copied: a terminal that is too narrow wraps whole lines itself. There, columns
-    without content are left out.
+    return str(typer.prompt(_safe(question), default=default, show_default=show_default, err=True))
+
+
+def confirm(question: str, *, default: bool = False) -> bool:
+    """Ask a person for a yes or a no; the question is on stderr."""
+    import typer
+
+    return bool(typer.confirm(_safe(question), default=default, err=True))
+
+
+def ask_hidden(prompt: str) -> str:
+    """Ask for a secret without showing it. Raises InputError."""
+    import getpass
+
+    try:
+        return getpass.getpass(_safe(prompt))
+    except EOFError:
+        raise InputError("nothing was typed", hint="try again") from None
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, least: Sequence[str] = (), prose: Sequence[str] = ()
+) -> None:
+    """A table on stdout: fitted to a terminal, whole and one row a line in a pipe.
+
+    ``least`` names the columns a narrow terminal does without, the least useful first; ``prose`` those that may be broken
+    between words. Nothing else is ever cut or broken, so that an id can be copied.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from vault.cli.tables import lay_out
 
-    terminal = sys.stdout.isatty()
     cells = [[printable(cell) for cell in row] for row in rows]
-    columns = [c for c in range(len(headings)) if not terminal or any(row[c] for row in cells)]
-    console = Console(
-        file=sys.stdout,
-        highlight=False,
-        soft_wrap=True,
-        force_terminal=terminal,  # FORCE_COLOR must not put colour into a pipe
-        width=10_000,
-        _environ={},  # a dumb terminal's or COLUMNS' width would cut
+    text, left_out = lay_out(
+        headings, cells, width=streams.width(), terminal=streams.on_terminal("stdout"), least=least, prose=prose
     )
-    shown = Table(
-        box=SIMPLE_HEAD if terminal else None,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1 if terminal else 2, 0, 0),
-        show_header=any(headings),
-    )
-    for column in columns:
-        shown.add_column(headings[column], no_wrap=True)
-    for row in cells:
-        shown.add_row(*(Text(row[column]) for column in columns))
-    console.print(shown)
+    streams.send(text)
+    streams.flush()
+    if left_out:
+        say(f"left out, as the terminal is narrow: {', '.join(left_out)} (--json and a pipe have everything)")
 
 
-def printable(text: str) -> str:
-    """A text from elsewhere without control characters, so that no label can play tricks with the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def lines(texts: Iterable[str]) -> None:
+    """Long lines on stdout: on a terminal broken between words and indented, whole in a pipe."""
+    width = streams.width()
+    for text in texts:
+        if width is None:
+            write(text)
+        else:
+            from vault.cli.tables import wrapped
+
+            write(*wrapped(printable(text), width, "    "))
 
 
 def with_original(profile: str) -> str:
@@ -122,3 +195,28 @@ def until(at: int, now: int) -> str:
     if at <= now:
         return f"{span(now - at)} ago"
     return f"in {span(at - now + (MINUTE // 2 if at - now > HOUR else 0))}"
+
+
+def _json(body: dict[str, Any], **form: Any) -> str:
+    return safe_json(json.dumps(body, ensure_ascii=False, **form))
+
+
+def _safe(text: str) -> str:
+    return printable(_typed.sub(HIDDEN, text) if _typed else text)
+
+
+def _told(error: VaultError) -> tuple[str, str]:
+    """Message and hint without what was typed and looks like a secret; then the hint says how a secret is given."""
+    message = _typed.sub(HIDDEN, error.message) if _typed else error.message
+    hint = _typed.sub(HIDDEN, error.hint) if _typed else error.hint
+    if HIDDEN in message + hint and isinstance(error, UsageError | InputError | NotFound):
+        hint = f"{RULE}: {ADVICE}"
+    return message, hint
+
+
+def _cell(cell: object) -> object:
+    """A cell as it may be printed. A line end stays, as the format has a way to say it."""
+    if not isinstance(cell, str):
+        return cell
+    shown = "\n".join(map(printable, cell.split("\n")))
+    return f"'{shown}" if cell.startswith(FORMULAS) else shown

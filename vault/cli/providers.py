@@ -29,7 +29,12 @@ from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, provider_of
 if TYPE_CHECKING:
     from vault.providers.update import Updated
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="Providers: what vault knows of them, which are used.")
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Providers: what vault knows of them, which are used.",
+)
 
 ProviderArgument = Annotated[
     str,
@@ -80,7 +85,8 @@ def list_(
         names = ", ".join(catalogue.env_names(i) or (" + ".join(s) for s in (entry.env_sets if entry else ())))
         rows.append((i, entry.name if entry else "(custom)", names, ", ".join(use.of(i)), _remark(i, settings)))
     if rows:
-        output.table(("PROVIDER", "NAME", "VARIABLES", "IN USE", ""), rows)
+        prose = ("NAME", "VARIABLES", "IN USE", "")
+        output.table(("PROVIDER", "NAME", "VARIABLES", "IN USE", ""), rows, least=("NAME", "VARIABLES"), prose=prose)
     else:
         output.say(f"no provider has {output.printable(search)!r} in its id, name or variables")
     _say_notes(use)
@@ -366,7 +372,9 @@ def _tell_update(done: Updated, json: bool) -> None:
         return
     if done.changes:
         output.table(
-            ("CHANGE", "PROVIDER", "BEFORE", "NOW"), [(c.what, c.provider, c.before, c.after) for c in done.changes]
+            ("CHANGE", "PROVIDER", "BEFORE", "NOW"),
+            [(c.what, c.provider, c.before, c.after) for c in done.changes],
+            prose=("BEFORE", "NOW"),
         )
     output.say(f"{done.count} providers from {done.url}; go back with: vault provider update --previous, or --embedded")
     for change in done.changes:

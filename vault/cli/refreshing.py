@@ -123,7 +123,7 @@ def refresh(
 def _agreed(error: TokenReplaced) -> bool:
     """Whether a person wants a replaced refresh token sent, knowing what may come of it."""
     output.say(output.printable(f"{error.message}; {error.hint.partition(';')[0]}"))
-    return typer.confirm("Send it all the same?", default=False, err=True)
+    return output.confirm("Send it all the same?")
 
 
 def probe(

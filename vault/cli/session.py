@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vault.errors import InputError, StorageError, UsageError
+from vault.cli import output, streams
+from vault.cli.output import ask_hidden as ask_hidden
+from vault.errors import StorageError, UsageError
 from vault.values import LARGEST_SECRET_BYTES, MAIN_AGENT, AgentId, parse_agent, parse_secret, secret_in
 
 if TYPE_CHECKING:
@@ -83,25 +84,15 @@ def can_ask(no_input: bool) -> bool:
     """Whether there is a person at a terminal who may be asked."""
     if no_input:
         return False
-    if sys.stdin.isatty():
+    if streams.on_terminal("stdin"):
         return True
-    if not sys.stderr.isatty():
+    if not streams.on_terminal("stderr"):
         return False
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError:
         return False
     return True
-
-
-def ask_hidden(prompt: str) -> str:
-    """Ask for a secret without showing it."""
-    import getpass
-
-    try:
-        return getpass.getpass(prompt)
-    except EOFError:
-        raise InputError("nothing was typed", hint="try again") from None
 
 
 def asker(no_input: bool) -> Callable[[str], str] | None:
@@ -137,9 +128,10 @@ def opened(agent: str, *, no_input: bool = False, way: str = "cli") -> Iterator[
         rolled_back = context.store.rollback
         yield context
         if rolled_back is not None and context.store.rollback is not None:
-            sys.stdout.flush()
+            streams.flush()
             raise rolled_back
     finally:
+        output.recorded(context.store.appended)
         context.close()
 
 
@@ -148,7 +140,7 @@ def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None
     if sum((stdin, bool(from_file), from_fd is not None)) > 1:
         raise UsageError("the secret is asked from two places", hint="use one of --stdin, --from-file and --from-fd")
     if stdin or from_file == "-":
-        return secret_in(sys.stdin.buffer.read(LARGEST_SECRET_BYTES + 1))
+        return secret_in(streams.receive(LARGEST_SECRET_BYTES + 1))
     if from_fd is not None:
         try:
             with os.fdopen(os.dup(from_fd), "rb") as stream:
@@ -171,10 +163,7 @@ def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None
 def refuse_secret_argument(extra: list[str] | None) -> None:
     """Refuse arguments too many where one could be a secret. Raises UsageError, which doesn't repeat it."""
     if extra:
-        raise UsageError(
-            "a secret is never given as an argument, where others can read it and the shell remembers it",
-            hint="type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed",
-        )
+        raise UsageError(output.RULE, hint=output.ADVICE)
 
 
 def _completions(what: str) -> list[str]:

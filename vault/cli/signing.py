@@ -12,9 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import typer
-
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import ask_hidden, can_ask
 from vault.cli.targets import find_target, pick
 from vault.commands.advice import login_line, provider_of_url
@@ -47,7 +45,6 @@ class Terminal:
             return False
         import webbrowser
 
-        sys.stderr.flush()
         with _quiet_browser():
             return webbrowser.open(url)
 
@@ -70,29 +67,27 @@ class Terminal:
 
     def ask(self, prompt: str, hidden: bool) -> str:
         """Ask for a line."""
-        return ask_hidden(prompt) if hidden else str(typer.prompt(prompt.rstrip(": "), err=True))
+        return ask_hidden(prompt) if hidden else output.ask(prompt.rstrip(": "))
 
     def consent(self, text: str) -> bool:
         """Ask whether the person agrees: the last line is the question. No is the default."""
         *before, question = text.split("\n")
-        for line in before:
-            output.say(output.printable(line))
-        return typer.confirm(output.printable(question), default=False, err=True)
+        output.say(*before)
+        return output.confirm(question)
 
     @property
     def paste(self) -> Paste | None:
         """Reads a pasted line from this terminal."""
-        return _paste if sys.stdin.isatty() else None
+        return _paste if streams.on_terminal("stdin") else None
 
 
 def _paste(prompt: str, stopped: Callable[[], bool]) -> str | None:
     from vault.providers.loopback import read_line
 
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
-    line = read_line(sys.stdin.fileno(), stopped)
+    streams.talk(output.printable(prompt))
+    line = read_line(0, stopped)
     if line is None:
-        sys.stderr.write("\n")
+        streams.talk("\n")
     return line
 
 
@@ -246,10 +241,8 @@ def _choose(provider: str, wanted: Wanted, typed: bool, no_input: bool) -> Metho
 
 def attend(no_input: bool) -> None:
     """Let what is asked be asked of the terminal where standard input is something else, a pipe or a script."""
-    if os.name != "posix" or sys.stdin.isatty() or not can_ask(no_input):
+    if os.name != "posix" or streams.on_terminal("stdin") or not can_ask(no_input):
         return
     with suppress(OSError):
         terminal = os.open("/dev/tty", os.O_RDWR)
-        os.dup2(terminal, 0)
-        os.close(terminal)
-        sys.stdin = open(0, encoding=sys.stdin.encoding, errors="replace", closefd=False)  # noqa: SIM115 - it stays open
+        streams.take_input(terminal)

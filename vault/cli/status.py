@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, complete_provider, opened
 from vault.providers.cloud import MEMBERS
 
@@ -53,7 +52,7 @@ def status(
         if probe:
             from vault.commands.probe import probe_all
 
-            if sys.stderr.isatty() and not json:
+            if streams.on_terminal("stderr") and not json:
                 output.say("asking the providers …")
             probed = probe_all(context, name, found)
             found = look(context, name, wanted)
@@ -79,6 +78,8 @@ def status(
                 )
                 for s in found
             ],
+            least=("PROOF", "HEALTH", "SOURCE", "EXPIRES"),
+            prose=("STATE", "EXPIRES", "HEALTH", "PROOF"),
         )
         _say_more(found, answers)
         for s in found if provider else ():
@@ -90,7 +91,7 @@ def status(
 def _state(s: ProviderStatus) -> str:
     """The state in words; on a terminal with a mark that can be seen at a glance."""
     word = s.state.replace("_", " ")
-    if not sys.stdout.isatty():
+    if not streams.on_terminal("stdout"):
         return word
     return f"{'✓' if s.state == 'ok' else '✗' if s.check == 1 else '!'} {word}"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import typer
-
 from vault.cli import output
 from vault.cli.session import can_ask
 from vault.commands.naming import (
@@ -57,7 +55,7 @@ def choose_provider(no_input: bool) -> ProviderId:
     everything = catalogue.providers()
     output.say(f"{len(everything)} providers. Type part of a name, or a new id (lowercase letters, digits, hyphens).")
     while True:
-        typed = typer.prompt("Provider", err=True).strip()
+        typed = output.ask("Provider").strip()
         matches = [p for p in everything if typed.lower() in p.id or typed.lower() in p.name.lower()]
         exact = [p for p in everything if typed.lower() in (p.id, p.name.lower())]
         if exact:
@@ -89,7 +87,7 @@ def meant_instead(what: str, profile: str, vault: Callable[[], Context], no_inpu
     near = catalogue.nearest(provider)
     output.say(f"vault knows no provider {provider}." + (" Which do you mean?" if near else ""))
     if not near:
-        if not typer.confirm("Keep it as a provider of your own?", default=False, err=True):
+        if not output.confirm("Keep it as a provider of your own?"):
             raise unknown_provider(provider)
         return None
     choices = [*near, provider]
@@ -128,7 +126,7 @@ def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -
 def pick(question: str, choices: Sequence[T], default: int | None = None) -> T:
     """One of numbered choices. What is typed is not repeated: it may be a secret that was pasted too early."""
     while True:
-        typed = str(typer.prompt(question, default=default, err=True)).strip()
+        typed = output.ask(question, None if default is None else str(default)).strip()
         if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(choices):
             return choices[int(typed) - 1]
         output.say(f"there are {len(choices)} to choose from: type a number")

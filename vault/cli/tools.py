@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vault.cli import output
+from vault.cli import output, streams
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, can_ask, opened
 from vault.errors import NotFound, Unavailable, UsageError
 from vault.values import AgentId
@@ -95,6 +95,8 @@ def tools(json: JsonOption = False) -> None:
             )
             for t, found in rows
         ],
+        least=("OWNERSHIP", "EXPORT", "IMPORT", "SERVE"),
+        prose=("SERVE", "OWNERSHIP", "TYPE"),
     )
 
 
@@ -135,7 +137,7 @@ def connect(
                 _show(shown)
                 if not can_ask(no_input):
                     raise UsageError("nobody can agree to the change here", hint="look at it above, then add --yes")
-                if not typer.confirm(f"Change {found.title}'s configuration?", default=False, err=True):
+                if not output.confirm(f"Change {found.title}'s configuration?"):
                     output.say("nothing was changed")
                     raise typer.Exit(0)
             done = make(context, found, link, shown, place)
@@ -191,7 +193,7 @@ def export(
         if not can_ask(no_input):
             raise UsageError("handing a login over is for good, and nobody can agree here", hint="add --yes")
         question = f"Give the refresh tokens to {found.title}? The vault will not refresh these logins again"
-        if not typer.confirm(question, default=False, err=True):
+        if not output.confirm(question):
             output.say("nothing was written")
             raise typer.Exit(0)
     place = Path(to).expanduser() if to else None
@@ -229,7 +231,7 @@ def sync(
         _tell_sync(done, json=json, quiet=watch)
         if not watch:
             raise typer.Exit(1 if done.failed else 0)
-        sys.stdout.flush()
+        streams.flush()
         time.sleep(every)
 
 

@@ -70,6 +70,7 @@ class EventStore:
         self.rollback: RollbackDetected | None = None
         self.anchor_made = False
         self.unanchored: StorageError | None = None
+        self.appended = 0
         self._clock = clock
         self._inline = inline
         self._codec = codec or Codec()
@@ -116,6 +117,8 @@ class EventStore:
                 self.anchor.unstage()
                 raise
             move(self.anchor, before, after, accepting=accepting)
+            if after.position != before.position:
+                self.appended = after.position
 
     def append_within(
         self,

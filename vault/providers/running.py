@@ -89,7 +89,7 @@ def _environment() -> dict[str, str]:
 def _on_terminal(argv: Sequence[str], name: str, seconds: float, mask: Mask) -> Output | None:
     import sys
 
-    if os.name == "nt" or not sys.stdin.isatty():
+    if os.name == "nt" or sys.stdin is None or not sys.stdin.isatty():
         return None
     import fcntl
     import pty
