@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 
 HIDDEN = "(not shown: it looks like a secret)"
+RULE = "a secret is never given as an argument, where others can read it and the shell remembers it"
+ADVICE = "type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed"
 LONGEST_SHOWN = 40
 
 _BLANK = frozenset(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")) | frozenset(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NewType, NoReturn, Protocol
 
 from vault.errors import InputError
-from vault.showing import shown
+from vault.showing import ADVICE, RULE, looks_secret, shown
 from vault.spelling import (
     LONGEST_NAME,
     LONGEST_PROVIDER,
@@ -203,6 +203,12 @@ def secret_in(raw: bytes, *, ends: bool = False) -> str:
     except InputError:
         raise InputError("the secret is not text", hint="give the key or token alone, as text in UTF-8") from None
     return parse_secret(text.rstrip("\r\n") if ends else text)
+
+
+def refuse_secret(text: str) -> None:
+    """Refuse what looks like a secret where a name is expected. Raises InputError, which doesn't repeat it."""
+    if looks_secret(text):
+        raise InputError("what was given as a name looks like a secret", hint=f"{RULE}: {ADVICE}")
 
 
 def parse_secret(text: str) -> str:

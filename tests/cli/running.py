@@ -183,10 +183,17 @@ def next_line(process: subprocess.Popen[bytes]) -> str:
 @contextmanager
 def terminal(*arguments: str, width: int = 200) -> Iterator[pexpect.spawn[str]]:
     """The installed command on a terminal of its own."""
+    with terminal_of([str(VAULT), *arguments], width=width) as child:
+        yield child
+
+
+@contextmanager
+def terminal_of(words: list[str], width: int = 200) -> Iterator[pexpect.spawn[str]]:
+    """Any program on a terminal of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forkpty where threads run
         child: pexpect.spawn[str] = pexpect.spawn(
-            str(VAULT), list(arguments), encoding="utf-8", timeout=WAIT, dimensions=(50, width)
+            words[0], words[1:], encoding="utf-8", timeout=WAIT, dimensions=(50, width)
         )
     hurry(child)
     try:

@@ -118,11 +118,11 @@ def why(
             )
             return
         if chosen:
-            output.write(f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}")
+            output.lines([f"agent {name} would use {chosen.what} for {wanted}: {decision.basis}"])
         elif decision.basis == NEEDS_NONE:
-            output.write(f"agent {name} needs nothing for {wanted}: {decision.basis}")
+            output.lines([f"agent {name} needs nothing for {wanted}: {decision.basis}"])
         else:
-            output.write(f"agent {name} has nothing to use for {wanted}")
+            output.lines([f"agent {name} has nothing to use for {wanted}"])
             if not decision.considered and not is_known(wanted):
                 output.say(how_to_have(wanted, name))
         if decision.considered:

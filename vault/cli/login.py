@@ -27,7 +27,7 @@ from vault.cli.session import (
 )
 from vault.errors import SignInAgain, UsageError
 from vault.guessing import nearest
-from vault.values import AgentId, Instant, ProfileId
+from vault.values import AgentId, Instant, ProfileId, provider_of, refuse_secret
 
 if TYPE_CHECKING:
     from vault.cli.signing import Wanted
@@ -126,6 +126,7 @@ def login(
             instead = meant_instead(what, profile, vault, no_input)
             wanted = wanted if instead is None else replace(wanted, what=instead, profile="")
         target, way = find_way(wanted, typed or base_url is not None, no_input)
+        refuse_secret(provider_of(target))
         if way.kind == "external":
             _take_over(wanted, way, name, vault(), json)
             return

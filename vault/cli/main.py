@@ -96,7 +96,33 @@ class LazyGroup(Group):
         command.short_help = summary
         command.hidden = not group
         command.rich_help_panel = group
+        _as_plain_as_wanted(command)
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, without bold where none is wanted."""
+        _keep_plain()
+        super().format_help(ctx, formatter)
+
+
+def _as_plain_as_wanted(command: Any) -> None:
+    """Let the help of a command, and of those within it, follow NO_COLOR: Typer leaves bold in it."""
+    show = command.format_help
+
+    def format_help(ctx: Any, formatter: Any) -> None:
+        _keep_plain()
+        show(ctx, formatter)
+
+    command.format_help = format_help
+    for inner in getattr(command, "commands", {}).values():
+        _as_plain_as_wanted(inner)
+
+
+def _keep_plain() -> None:
+    if streams.plain():
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM = None
 
 
 app = typer.Typer(
@@ -205,7 +231,7 @@ def _called(arguments: list[str]) -> int:
 def _failed(error: VaultError, machine: bool) -> int:
     """Tell an error; the status it ends with. An answer that got lost is told with what was done before."""
     position = output.last_recorded()
-    if position and isinstance(error, streams.Unwritten) and error.hint == streams.CHECK:
+    if position and error.hint == streams.CHECK:
         error.hint = f"what was asked is done and is in the history as event #{position}; only the answer is lost"
     _let_out()
     output.tell_error(error, machine)

@@ -15,12 +15,9 @@ from typing import Any
 
 from vault.cli import streams
 from vault.errors import InputError, IntegrityError, NotFound, UsageError, VaultError
-from vault.showing import HIDDEN, is_key, looks_secret, safe_json
+from vault.showing import ADVICE, HIDDEN, RULE, is_key, looks_secret, safe_json
 from vault.showing import printable as printable
 from vault.values import DAY, HOUR, MINUTE, SECOND, foreign_shown, format_instant_exact
-
-RULE = "a secret is never given as an argument, where others can read it and the shell remembers it"
-ADVICE = "type it at the prompt, or use --stdin, --from-file PATH or --from-fd N; and change the one you just typed"
 
 FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -146,7 +143,7 @@ def table(
     streams.send(text)
     streams.flush()
     if left_out:
-        say(f"left out, as the terminal is narrow: {', '.join(left_out)} (--json and a pipe have everything)")
+        say(f"no room for {', '.join(left_out)}: --json has all")
 
 
 def lines(texts: Iterable[str]) -> None:

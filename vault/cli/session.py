@@ -13,6 +13,7 @@ import typer
 from vault.cli import output, streams
 from vault.cli.output import ask_hidden as ask_hidden
 from vault.errors import StorageError, UsageError
+from vault.showing import ADVICE, RULE
 from vault.values import LARGEST_SECRET_BYTES, MAIN_AGENT, AgentId, parse_agent, parse_secret, secret_in
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None
 def refuse_secret_argument(extra: list[str] | None) -> None:
     """Refuse arguments too many where one could be a secret. Raises UsageError, which doesn't repeat it."""
     if extra:
-        raise UsageError(output.RULE, hint=output.ADVICE)
+        raise UsageError(RULE, hint=ADVICE)
 
 
 def _completions(what: str) -> list[str]:

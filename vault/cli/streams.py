@@ -24,16 +24,13 @@ READER_GONE = 141
 """The exit status when nobody reads the output any more: what a shell reports of a program that SIGPIPE ended."""
 
 CHECK = "check where the output goes, and its disk"
+"""The hint of an error that standard output takes nothing."""
 
 _closed: set[Name] = set()
 
 
 class ReaderGone(Exception):
     """Nobody reads standard output any more."""
-
-
-class Unwritten(StorageError):
-    """Standard output takes nothing. ``hint`` may be changed by who knows what is lost with it."""
 
 
 def prepare() -> None:
@@ -63,7 +60,7 @@ def once(hint: str) -> Iterator[None]:
     try:
         yield
         flush()
-    except Unwritten as error:
+    except StorageError as error:
         error.hint = hint
         raise
 
@@ -170,8 +167,8 @@ def _lost(error: OSError) -> Exception:
     return _unwritten(_why(error), CHECK)
 
 
-def _unwritten(why: str, hint: str) -> Unwritten:
-    return Unwritten(f"reading or writing failed: {why} (standard output)", hint=hint)
+def _unwritten(why: str, hint: str) -> StorageError:
+    return StorageError(f"reading or writing failed: {why} (standard output)", hint=hint)
 
 
 def _why(error: OSError) -> str:

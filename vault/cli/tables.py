@@ -39,8 +39,8 @@ def lay_out(
     if not any(headings):
         return _pairs(rows, columns, width), []
     left_out: list[str] = []
-    for heading in ("", *least):
-        if heading in [headings[c] for c in columns]:
+    for heading in (None, *least):
+        if heading is not None and heading in [headings[c] for c in columns]:
             columns = [c for c in columns if headings[c] != heading]
             left_out.append(heading)
         widths = _fitted(_natural(headings, rows, columns), _narrowest(headings, rows, columns, soft), width)

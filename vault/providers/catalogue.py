@@ -23,7 +23,7 @@ from typing import Any
 from vault.addresses import is_loopback_url
 from vault.errors import InputError, NotFound
 from vault.pointers import pointer_in
-from vault.values import ProviderId, parse_provider
+from vault.values import ProviderId, parse_provider, refuse_secret
 
 _CUSTOM = re.compile(r"[0-9a-z_%-]+")
 _DATA = os.path.join(os.path.dirname(__file__), "data", "providers.json")
@@ -138,6 +138,7 @@ def resolve(text: str) -> ProviderId:
     meant = canonical(wanted)
     if meant is not None:
         return meant
+    refuse_secret(text)
     if _CUSTOM.fullmatch(text):
         return parse_provider(text)
     near = nearest(text)
