@@ -256,13 +256,13 @@ def read_powershell(quoted: str) -> str:
 
 def test_a_hostile_variable_name_is_left_out(shell: Shell, files: Files) -> None:
     with files.open(shell.clock) as context:
-        for number, name in enumerate(["X=1; touch owned; Y", "9LIVES", "A B", "", "Ä"]):
+        for number, name in enumerate(["X=1; touch owned; Y", "9LIVES", "A B", "", "Ä", "LD_PRELOAD", "HTTPS_PROXY"]):
             server = WellKnown(url="https://example.test", env=name, token="fake-token")
             log_in(context, MAIN_AGENT, ProfileId(f"server-{number}:default"), server)
     shell.login("anthropic", "fake-key")
     told = shell("env")
     assert told.lines == ["export ANTHROPIC_API_KEY=fake-key"]
-    assert "server-1:default is left out of 9LIVES: that is no name of a variable here" in told.err
+    assert "server-1:default: it is put into no variable: the one it names can't be a credential's" in told.err
     assert len(issued(shell)) == 1
     assert "has no environment variable" in shell("env", "--provider", "server-0", status=64).err
 

@@ -122,7 +122,7 @@ def wellknown(place: Place) -> Path:
 def test_a_url_runs_its_command_with_consent(place: Place, real: Real, wellknown: Path) -> None:
     with place.terminal("login", place.server.url) as talk:
         talk.until("127.0.0.1 wants to run this command here, as you; what it prints becomes MY_TOKEN:\r\n")
-        talk.until(f"  {place.programs}/company-login --for 'you & me'\r\nRun it? [y/N]: ")
+        talk.until(f"  1 {place.programs}/company-login\r\n  2 --for\r\n  3 'you & me'\r\nRun it? [y/N]: ")
         assert not wellknown.exists()
         talk.type("y")
         shown = talk.end()

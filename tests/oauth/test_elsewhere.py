@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.oauth.authority import Fault
 from tests.oauth.conftest import World
@@ -21,6 +23,7 @@ from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, Method, me
 from vault.providers.steps import Response, Send
 from vault.providers.tokens import Refreshed
 from vault.values import Instant, SystemClock
+from vault.variables import is_credentials
 
 
 def found(world: World, how: Method = DISCOVERY, **given: str) -> SignedIn:
@@ -162,7 +165,7 @@ def test_a_url_sign_in(world: World) -> None:
     assert "CORP_TOKEN" in asked
 
 
-@pytest.mark.parametrize("name", ["GITLAB_TOKEN", "GIT_TOKEN", "LDAP_PASSWORD", "_x1"])
+@pytest.mark.parametrize("name", ["TOKEN", "GIT_TOKEN", "LDAP_PASSWORD", "corp_api_key", "CORP2_SECRET", "CORP_PAT"])
 def test_variables_that_a_token_may_go_into(world: World, name: str) -> None:
     credential = at_url(world, {"auth": {"command": printing("fake-1"), "env": name}}).credential
     assert isinstance(credential, WellKnown)
@@ -181,19 +184,16 @@ def test_a_url_sign_in_that_is_declined_runs_nothing(world: World, tmp_path: Pat
     [
         ({}, "not a sign-in document"),
         ([], "not a sign-in document"),
-        ({"auth": {"command": "rm -rf x", "env": "T"}}, "no command"),
-        ({"auth": {"command": [], "env": "T"}}, "no command"),
-        ({"auth": {"command": ["echo", 7], "env": "T"}}, "no command"),
-        ({"auth": {"command": ["echo", "\x1b[2Jhidden"], "env": "T"}}, "no command"),
-        ({"auth": {"command": ["echo", "a\nb"], "env": "T"}}, "no command"),
-        ({"auth": {"command": ["echo", "\u202egnihtemos"], "env": "T"}}, "no command"),
-        ({"auth": {"command": ["-c"], "env": "T"}}, "no program"),
-        ({"auth": {"command": ["echo"], "env": "LD_PRELOAD"}}, "no variable"),
-        ({"auth": {"command": ["echo"], "env": "PATH"}}, "no variable"),
-        ({"auth": {"command": ["echo"], "env": "pythonpath"}}, "no variable"),
-        ({"auth": {"command": ["echo"], "env": "GIT_SSH_COMMAND"}}, "no variable"),
-        ({"auth": {"command": ["echo"], "env": "VAULT_KEY_FILE"}}, "no variable"),
+        ({"auth": {"command": "rm -rf x", "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": [], "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": ["echo", 7], "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": ["echo", "\x1b[2Jhidden"], "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": ["echo", "a\nb"], "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": ["echo", "\u202egnihtemos"], "env": "T_KEY"}}, "no command"),
+        ({"auth": {"command": ["-c"], "env": "T_KEY"}}, "no program"),
+        ({"auth": {"command": ["echo", "x" * 2000], "env": "T_KEY"}}, "no command"),
         ({"auth": {"command": ["echo"], "env": "A=B"}}, "no variable"),
+        ({"auth": {"command": ["echo"], "env": 7}}, "no variable"),
         ({"auth": {"command": ["echo"]}}, "no variable"),
     ],
 )
@@ -203,8 +203,126 @@ def test_documents_that_are_refused(world: World, document: Any, words: str) -> 
     assert world.person.shown == []
 
 
+TURNED_AGAINST_ONE = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSLKEYLOGFILE",
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_OPTIONS",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "ANTHROPIC_BASE_URL",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "MAVEN_OPTS",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "BROWSER",
+    "PROMPT_COMMAND",
+    "PS1",
+    "ZDOTDIR",
+    "PATH",
+    "HOME",
+    "SHELL",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "DYLD_INSERT_LIBRARIES",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "pythonpath",
+    "PERL5OPT",
+    "RUBYOPT",
+    "GIT_SSH_COMMAND",
+    "GIT_ASKPASS",
+    "SSH_ASKPASS",
+    "GIT_CONFIG_KEY_0",
+    "GIT_PROXY_COMMAND",
+    "LESSOPEN",
+    "MANPAGER",
+    "DOTNET_STARTUP_HOOKS",
+    "PIP_INDEX_URL",
+    "NPM_CONFIG_REGISTRY",
+    "DOCKER_HOST",
+    "KUBECONFIG",
+    "AWS_CONFIG_FILE",
+    "AWS_ENDPOINT_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "XDG_CONFIG_HOME",
+    "TMPDIR",
+    "TERM",
+    "LANG",
+    "VAULT_KEY_FILE",
+    "VAULT_TOKEN",
+    "VAULT_API_KEY",
+    "_KEY",
+    "T",
+    "X1",
+]
+
+
+@pytest.mark.parametrize("name", TURNED_AGAINST_ONE)
+def test_a_variable_that_turns_programs_against_their_user_is_refused(world: World, name: str) -> None:
+    with pytest.raises(InputError, match="no variable that a token may go into"):
+        at_url(world, {"auth": {"command": ["echo", "fake"], "env": name}})
+    assert world.person.shown == []
+
+
+@given(name=st.text(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"), min_size=1, max_size=40))
+def test_only_names_whose_last_word_is_a_secrets_are_taken(name: str) -> None:
+    words = {
+        "KEY",
+        "APIKEY",
+        "TOKEN",
+        "SECRET",
+        "PAT",
+        "PASSWORD",
+        "PASSWD",
+        "PASS",
+        "AUTH",
+        "JWT",
+        "BEARER",
+        "CREDENTIAL",
+    }
+    if is_credentials(name):
+        assert name.rpartition("_")[2] in words | {"BEDROCK", "ID"}
+    assert is_credentials(f"CORP_{name}_TOKEN".replace("__", "_")) or name.endswith("_") or name.startswith("_")
+
+
+def test_another_providers_variable_is_told_at_the_consent(world: World) -> None:
+    at_url(world, {"auth": {"command": printing("fake-1"), "env": "ANTHROPIC_API_KEY"}})
+    (asked,) = world.person.shown
+    assert "ANTHROPIC_API_KEY is the variable of Anthropic" in asked
+    assert "send it there" in asked
+    at_url(world, {"auth": {"command": printing("fake-1"), "env": "CORP_API_KEY"}})
+    assert "is the variable of" not in world.person.shown[1]
+
+
+def test_a_command_padded_with_blanks_is_shown_quoted_word_by_word(world: World) -> None:
+    world.person.agrees = False
+    command = ["sh", "-c", "echo fake" + " " * 900 + "; touch owned", "", " "]
+    with pytest.raises(SignInAgain):
+        at_url(world, {"auth": {"command": command, "env": "CORP_TOKEN"}})
+    (asked,) = world.person.shown
+    assert asked.splitlines()[1:6] == [
+        "  1 sh",
+        "  2 -c",
+        "  3 'echo fake[900 blanks]; touch owned'",
+        "  4 ''",
+        "  5 ' '",
+    ]
+
+
 def test_the_faults_of_a_url(world: World) -> None:
-    document = {"auth": {"command": printing("x"), "env": "T"}}
+    document = {"auth": {"command": printing("x"), "env": "T_KEY"}}
     for fault, error in (
         (Fault("html", status=200), InputError),
         (Fault("status", status=500), TryAgain),
@@ -228,9 +346,9 @@ def test_the_command_of_a_url_that_fails(world: World) -> None:
         ([sys.executable, "-c", "print('x' * 300000)"], "more than a token"),
     ):
         with pytest.raises(Unavailable, match=words):
-            at_url(world, {"auth": {"command": command, "env": "T"}})
+            at_url(world, {"auth": {"command": command, "env": "T_KEY"}})
     with pytest.raises(InputError, match="empty"):
-        at_url(world, {"auth": {"command": [sys.executable, "-c", ""], "env": "T"}})
+        at_url(world, {"auth": {"command": [sys.executable, "-c", ""], "env": "T_KEY"}})
 
 
 def test_a_command_that_hangs_is_ended() -> None:

@@ -202,6 +202,9 @@ def _collect(agent: str, wanted: list[str], way: str, program: str, reason: str,
         else:
             ready = prepare_all(context, name, way=way, program=program, left_out=left_out)
         ready = [_placed(r, way) for r in ready]
+        for item in ready:
+            if item.note and not (item.values or wanted):
+                output.say(f"{_name(item)}: {item.note}")
         ready = [r for r in ready if r.values or wanted]
         if left_out and not ready:
             raise left_out[0][1]

@@ -21,6 +21,7 @@ from vault.projections.queries import View
 from vault.providers import catalogue
 from vault.unlock.references import fetch
 from vault.values import AgentId, ProfileId, ProviderId, Secret, format_instant, parse_secret, provider_of
+from vault.variables import is_credentials
 
 __all__ = ["Issued", "Ready", "hand_out", "issue", "prepare", "secret_of"]
 
@@ -221,8 +222,11 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
     credential = context.store.credential(position)
     provider = provider_of(ProfileId(candidate.profile))
     secret = secret_of(context, credential, candidate)
-    names = (credential.env,) if isinstance(credential, WellKnown) else catalogue.env_names(provider)
-    note, removed = "", frozenset[str]()
+    names, note, removed = catalogue.env_names(provider), "", frozenset[str]()
+    if isinstance(credential, WellKnown):
+        # The name is another's choice, and may have come in before such names were refused.
+        names = (credential.env,) if is_credentials(credential.env) else ()
+        note = "" if names else "it is put into no variable: the one it names can't be a credential's"
     if isinstance(credential, OAuth | Token):
         from vault.commands.placing import BESIDE_CLAUDE, CLAUDE_NAMES, misplaced, names_for
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, OAuth
+from vault.events.credentials import AnyCredential, OAuth, WellKnown
 from vault.interop.entries import former_profile, original_label, ownership_of, type_of
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.opencode_entries import TITLE, credential_of, former_profile_of, profile_of
@@ -33,6 +33,7 @@ from vault.interop.sources import (
     shown_name,
 )
 from vault.interop.tools import Tool
+from vault.providers import catalogue
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, foreign_profile, provider_of
 
 
@@ -171,6 +172,8 @@ def _take(
             return
     ownership, why = ownership_of(provider_of(profile), credential, TITLE)
     account = credential.account.get("accountId", "") if isinstance(credential, OAuth) else ""
+    if isinstance(credential, WellKnown) and (theirs := catalogue.providers_of_variable(credential.env)):
+        why = f"{credential.env} is also the variable of {', '.join(theirs[:3])}; {why}".removesuffix("; ")
     findings.found.append(
         Found(
             MAIN_AGENT,

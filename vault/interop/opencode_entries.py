@@ -39,6 +39,7 @@ from vault.values import (
     profile_id,
     provider_of,
 )
+from vault.variables import is_credentials
 
 TITLE = "OpenCode"
 PLACEHOLDER = "vault:"
@@ -91,8 +92,8 @@ def credential_of(key: str, entry: Mapping[str, Any]) -> AnyCredential:
             if "://" not in key:
                 raise InputError("its type is wellknown and its name is not a URL")
             env = entry.get("key")
-            if not isinstance(env, str) or not env:
-                raise InputError("it names no environment variable")
+            if not isinstance(env, str) or not is_credentials(env):
+                raise InputError("it names no environment variable that a token may go into, such as CORP_TOKEN")
             return WellKnown(
                 url=key.rstrip("/"), env=env, token=usable_secret(entry.get("token"), "token"), extra=extra
             )

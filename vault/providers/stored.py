@@ -21,6 +21,7 @@ from vault.addresses import is_loopback_host
 from vault.errors import InputError, NotFound, StorageError
 from vault.files import open_regular, private_folder, read_regular, replace_file
 from vault.values import parse_provider
+from vault.variables import is_credentials
 
 SCHEMA = "vault.catalogue/1"
 LARGEST = 8 * 1024 * 1024
@@ -29,8 +30,6 @@ MOST_NAMES = 32
 
 _KEYS = {"id", "name", "env", "secret_env", "api", "doc", "npm"}
 _NAME = re.compile(r"[A-Z0-9_]{1,80}")
-_SECRET_WORDS = {"KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "PAT", "PASSWORD"}
-_FACT_ENDINGS = {"ID", "FILE", "PATH", "URL", "HOST", "ENDPOINT", "NAME", "REGION", "PROJECT", "LOCATION"}
 _NEVER = {"PATH", "HOME", "SHELL", "USER", "IFS", "ENV", "BASH_ENV", "LANG", "TERM", "TMPDIR"}
 _NEVER_STARTS = ("VAULT_", "LD_", "DYLD_")
 
@@ -59,8 +58,7 @@ def previous_of(path: Path) -> Path:
 
 def secret_names(names: Sequence[str]) -> list[str]:
     """Which of a provider's variables hold a secret, told from the names, since models.dev doesn't say."""
-    parts = {name: name.split("_") for name in names}
-    return [n for n in names if _SECRET_WORDS.intersection(parts[n]) and parts[n][-1] not in _FACT_ENDINGS]
+    return [name for name in names if is_credentials(name.lstrip("0123456789")) and not name.endswith("_ID")]
 
 
 def can_be_a_secrets(name: str) -> bool:

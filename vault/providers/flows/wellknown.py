@@ -1,13 +1,15 @@
 """Signing in at a URL: the server's ``/.well-known/opencode`` names a command whose output is the token.
 
-The command is another's, so it is shown whole and run only when a person agrees; never through a shell. A document that would
-hide part of its command, or put the token into a variable that programs start by, is refused.
+The command is another's, so it is shown whole, word by word, and run only when a person agrees; never through a
+shell. A document that would hide part of its command is refused, and so is one that puts the token into a variable
+that isn't a credential's. Where it is the variable of another provider, the person is told.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from vault.errors import InputError, SignInAgain, TryAgain, Unavailable
@@ -16,13 +18,11 @@ from vault.providers.flows.asking import AGAIN, SignedIn, get
 from vault.providers.steps import Flow, consent, fetch, run_command
 from vault.providers.tokens import fields_of
 from vault.values import parse_secret
+from vault.variables import is_credentials
 
 PATH = "/.well-known/opencode"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_TAKEN = re.compile(
-    r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|NODE_OPTIONS|PYTHON.*|PERL5.*|RUBY(OPT|LIB)|(LD|DYLD|SSH|VAULT)_.*|GIT_(?!TOKEN).*",
-    re.IGNORECASE,
-)
+LONGEST_COMMAND = 2000
+_BLANKS = re.compile(r" {4,}")
 
 
 def wellknown_flow(url: str) -> Flow[SignedIn]:
@@ -46,12 +46,10 @@ def wellknown_flow(url: str) -> Flow[SignedIn]:
             hint="a sign-in page or a proxy may have answered in its place",
         )
     argv, env = _command(auth.get("command"), host), _variable(auth.get("env"), host)
-    shown = shlex.join(argv)
-    if not (
-        yield from consent(
-            f"{host} wants to run this command here, as you; what it prints becomes {env}:\n  {shown}\nRun it?", argv
-        )
-    ):
+    text = f"{host} wants to run this command here, as you; what it prints becomes {env}:\n{_shown(argv)}\n"
+    if others := _owners(env):
+        text += f"{env} is the variable of {others}: programs will take the token for theirs, and send it there.\n"
+    if not (yield from consent(f"{text}Run it?", argv)):
         raise SignInAgain(
             f"the command of {host} was not run",
             hint="if you trust that server, run the same command again and agree",
@@ -69,7 +67,8 @@ def _command(value: object, host: str) -> tuple[str, ...]:
     if (
         not words
         or len(words) > 100
-        or not all(isinstance(w, str) and w.isprintable() and len(w) < 4096 for w in words)
+        or not all(isinstance(w, str) and w.isprintable() for w in words)
+        or sum(map(len, words)) > LONGEST_COMMAND
     ):
         raise InputError(f"{host} names no command that can be shown and run", hint="ask who runs that server")
     if not words[0].strip() or words[0].startswith("-"):
@@ -78,6 +77,23 @@ def _command(value: object, host: str) -> tuple[str, ...]:
 
 
 def _variable(value: object, host: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value) or _TAKEN.fullmatch(value):
-        raise InputError(f"{host} names no variable that a token may go into", hint="ask who runs that server")
+    if not isinstance(value, str) or not is_credentials(value):
+        raise InputError(
+            f"{host} names no variable that a token may go into",
+            hint="it must be called like a credential, CORP_TOKEN or CORP_API_KEY: ask who runs that server",
+        )
     return value
+
+
+def _owners(variable: str) -> str:
+    """The providers whose variable it is, if it is any's."""
+    from vault.providers import catalogue
+
+    names = [known.name for p in catalogue.providers_of_variable(variable) if (known := catalogue.provider(p))]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """A command word by word, each quoted; a run of blanks, which could push the end out of sight, as its length."""
+    words = [_BLANKS.sub(lambda run: f"[{len(run[0])} blanks]", shlex.quote(word)) for word in argv]
+    return "\n".join(f"  {number} {word}" for number, word in enumerate(words, start=1))
