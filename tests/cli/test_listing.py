@@ -11,6 +11,7 @@ from vault.values import DAY, HOUR, SECOND, format_instant_exact
 pytestmark = pytest.mark.usefixtures("furnished")
 
 BODY = {
+    "env",
     "profile",
     "provider",
     "owner",
@@ -240,7 +241,7 @@ def test_a_pipe_gets_no_colour_and_no_cut_lines(real: Real) -> None:
 
 
 def test_a_name_of_another_tool_is_shown_as_it_is_there(shell: Shell) -> None:
-    shell("login", "%4c%4d%53tudio:my%20team", "--stdin", stdin="fake-key-1")
+    shell("login", "%4c%4d%53tudio:my%20team", "--custom", "--stdin", stdin="fake-key-1")
     assert "LMStudio:my team" in shell("list").out
     assert "LMStudio:my team" in shell("show", "%4c%4d%53tudio:my%20team").out
     assert "%4c%4d%53tudio:my%20team (LMStudio:my team)" in shell("why", "%4c%4d%53tudio").out

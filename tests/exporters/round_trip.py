@@ -15,8 +15,10 @@ from vault.events.credentials import decode_credential, encode_credential
 from vault.interop.findings import Found
 from vault.interop.plans import Outgoing, Plan, Target
 from vault.interop.writing import carry_out
+from vault.pointers import pointer_in
 
 SECRETS = st.text(string.ascii_letters + string.digits + "-._", min_size=1, max_size=20).map("fake-secret-".__add__)
+SECRETS = SECRETS.filter(lambda value: pointer_in(value) is None)
 JSON = st.recursive(
     st.none()
     | st.booleans()
