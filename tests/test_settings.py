@@ -196,7 +196,7 @@ def test_the_first_mistake_is_the_one_told() -> None:
 
 @pytest.mark.parametrize("text", ["sources = [", "= 1", "a = 1\na = 2", "[x]\n[x]\n", "sources = ['x'\n\n"])
 def test_what_is_no_toml_is_told_with_its_line_too(text: str) -> None:
-    with pytest.raises(NotReady, match=r"is not TOML: .*(line \d|end of document)") as caught:
+    with pytest.raises(NotReady, match=r"is not valid TOML \(.*(line \d|end of the document)") as caught:
         parse_settings(text, FILE)
     assert (caught.value.exit_status, caught.value.hint) == (78, "vault config edit")
 

@@ -26,7 +26,6 @@ Without a file everything has its default. No setting holds a secret.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from typing import Any
 from vault.errors import InputError, NotReady
 from vault.files import read_regular
 from vault.guessing import did_you_mean
+from vault.parsing import parse_toml
 from vault.values import MINUTE, length_of_time, parse_provider, text_of
 
 SOURCES = ("environment", "dotenv", "envfile", "stored")
@@ -149,9 +149,9 @@ def parse_settings(text: str, path: Path, canonical: Canonical = lambda _: None)
     """Settings from TOML, which may start with a byte order mark. ``canonical`` as in ``read_settings``. Raises NotReady."""
     text = text.removeprefix("\ufeff")
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise NotReady(f"the settings file {path} is not TOML: {error}", hint="vault config edit") from None
+        document = parse_toml(text, f"the settings file {path}")
+    except InputError as error:
+        raise NotReady(error.message, hint="vault config edit") from None
     return _Reader(text, path, canonical).settings(document)
 
 

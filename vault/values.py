@@ -47,6 +47,7 @@ _AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME = re.compile(rf"[^\s:\x00-\x1f\x7f-\x9f-][^\s\x00-\x1f\x7f-\x9f]{{0,{LONGEST_NAME - 1}}}")
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_EARLIEST = -62_135_596_800 * SECOND
 _LENGTH = re.compile(r"(\d{1,9})\s*([smhdwy])")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 
@@ -252,10 +253,16 @@ def moment_of(value: object, unit: int) -> Instant | None:
 
 def format_instant(at: int) -> str:
     """An instant as ISO 8601 in UTC, to the second: ``2026-01-31T09:30:00Z``."""
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(_of_a_year(at) // SECOND, UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def format_instant_exact(at: int) -> str:
     """An instant as ISO 8601 in UTC, to the microsecond."""
-    whole = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    at = _of_a_year(at)
+    whole = datetime.fromtimestamp(at // SECOND, UTC).replace(tzinfo=None).isoformat()
     return f"{whole}.{at % SECOND:06d}Z"
+
+
+def _of_a_year(at: int) -> int:
+    """The instant, or the nearest one that has a year."""
+    return min(max(at, _EARLIEST), LATEST)

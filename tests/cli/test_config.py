@@ -78,7 +78,7 @@ def test_a_mistake_can_be_put_right(shell: Shell, place: Path, editor: Path) -> 
     (editor / "3").write_text('sources = ["stored"]\n')
     status, said = edit("", "y")
     assert status == 0
-    assert "is not TOML" in said
+    assert "is not valid TOML" in said
     assert "line 2: nonsense: there is no such setting" in said
     assert (editor / "seen-2").read_text() == "sources = [\n", "what was typed is still there"
     assert shell.json("config", "show")["sources"] == ["stored"]

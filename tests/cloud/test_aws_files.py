@@ -115,16 +115,16 @@ def test_the_files_may_be_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("broken", "line"),
     [
-        ("[work]\naws_secret_access_key\n", " at line 2"),
-        ("aws_secret_access_key = fake-secret-1\n", " at line 1"),
-        ("[work]\na = 1\n[work]\n", " at line 3"),
+        ("[work]\naws_secret_access_key\n", ", line 2: it is neither a section nor NAME = VALUE"),
+        ("aws_secret_access_key = fake-secret-1\n", ", line 1: it stands before the first section"),
+        ("[work]\na = 1\n[work]\n", ", line 3: the section [work] is there twice"),
     ],
 )
 def test_a_file_that_is_not_understood_is_told_by_line_and_never_quoted(broken: str, line: str) -> None:
     mode = profile("", broken)
     assert "unreadable" in codes(mode.problems)
     (problem,) = [p for p in mode.problems if p.code == "unreadable"]
-    assert problem.text == f"{HOME / '.aws/credentials'} is not understood{line}"
+    assert problem.text == f"{HOME / '.aws/credentials'}{line}"
     assert "fake-secret-1" not in repr(mode)
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.interop.documents import ini_of, toml_of
 from vault.interop.taking_back import TakenBack, form_of, put, take_back
+from vault.parsing import ini_document, toml_document
 
 INI, TOML = form_of("aws", Path("config")), form_of("bmo", Path("bmo.toml"))
 JSON, ENV = form_of("crush", Path("crush.json")), form_of("dotenv", Path(".env"))
@@ -132,9 +132,9 @@ READERS: dict[str, Any] = {
     "ini": (
         INI,
         as_ini,
-        lambda t: {s: {n: o.value for n, o in ini_of(t, "")[s].items()} for s in ini_of(t, "").sections()},
+        lambda t: {s: {n: o.value for n, o in ini_document(t, "")[s].items()} for s in ini_document(t, "").sections()},
     ),
-    "toml": (TOML, as_toml, lambda t: toml_of(t, "").unwrap()),
+    "toml": (TOML, as_toml, lambda t: toml_document(t, "").unwrap()),
     "json": (JSON, as_json, json.loads),
 }
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from email.utils import parsedate_to_datetime
 from functools import partial
 
 import anyio.to_thread
@@ -22,6 +21,7 @@ import httpx
 from vault.api import Vault, open_vault
 from vault.commands.issue import Issued
 from vault.errors import InputError, VaultError
+from vault.parsing import parse_http_date, whole_number
 from vault.providers.headers import ANTHROPIC_BETA, OURS, headers_of
 from vault.values import SECOND
 
@@ -167,9 +167,5 @@ def _with(request: httpx.Request, issued: Issued) -> httpx.Request:
 def _retry_at(response: httpx.Response, now: int) -> int | None:
     """When the provider wants to be asked again (RFC 9110, 10.2.3), microseconds UTC."""
     said = response.headers.get("retry-after", "").strip()
-    if said.isdigit() and len(said) < 10:
-        return now + int(said) * SECOND
-    try:
-        return int(parsedate_to_datetime(said).timestamp() * SECOND)
-    except (ValueError, TypeError, OverflowError):
-        return None
+    seconds = whole_number(said, 9)
+    return now + seconds * SECOND if seconds is not None else parse_http_date(said)

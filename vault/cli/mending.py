@@ -113,7 +113,9 @@ class Mending:
         for number, way in enumerate(ways, start=1):
             output.say(f"  {number}  {way.text}" + (f" ({way.cost})" if way.cost else ""))
         picked = output.ask("  Which one? (Enter for none)", default="", show_default=False)
-        return ways[int(picked) - 1] if picked.isdecimal() and 1 <= int(picked) <= len(ways) else None
+        return (
+            ways[int(picked) - 1] if picked.isdecimal() and len(picked) < 4 and 1 <= int(picked) <= len(ways) else None
+        )
 
 
 def show(checks: Sequence[Check]) -> None:

@@ -17,7 +17,7 @@ from vault.cli import streams
 from vault.errors import InputError, IntegrityError, NotFound, UsageError, VaultError
 from vault.showing import ADVICE, HIDDEN, RULE, is_key, looks_secret, safe_json
 from vault.showing import printable as printable
-from vault.values import DAY, HOUR, MINUTE, SECOND, foreign_shown, format_instant_exact
+from vault.values import DAY, HOUR, MINUTE, SECOND, foreign_shown, format_instant, format_instant_exact
 
 FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -171,7 +171,10 @@ def moment(at: int | None) -> str | None:
 
 def local(at: int) -> str:
     """An instant for people: local time to the second."""
-    return datetime.fromtimestamp(at / SECOND).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(at / SECOND).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # an instant of no year here
+        return format_instant(at)
 
 
 def span(length: int) -> str:

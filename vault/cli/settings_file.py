@@ -42,13 +42,15 @@ def switch(provider: str, environ: Mapping[str, str], *, on: bool) -> tuple[Path
 def _switch(path: Path, provider: str, on: bool) -> bool:
     import tomlkit
 
+    from vault.parsing import toml_document
+
     try:
         before = read_regular(path, LARGEST).decode("utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise StorageError(f"the settings file {path} can't be read: {reason}", hint="check it") from None
     parse_settings(before, path)
-    document = tomlkit.parse(before)
+    document = toml_document(before, f"the settings file {path}")
     if on:
         _take_out(document, "disabled_providers", provider)
         if document.get("enabled_providers"):

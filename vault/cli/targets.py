@@ -127,6 +127,6 @@ def pick(question: str, choices: Sequence[T], default: int | None = None) -> T:
     """One of numbered choices. What is typed is not repeated: it may be a secret that was pasted too early."""
     while True:
         typed = output.ask(question, None if default is None else str(default)).strip()
-        if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(choices):
+        if typed.isascii() and typed.isdigit() and len(typed) < 6 and 1 <= int(typed) <= len(choices):
             return choices[int(typed) - 1]
         output.say(f"there are {len(choices)} to choose from: type a number")

@@ -37,8 +37,9 @@ from vault.interop.claude_code_store import (
 from vault.interop.entries import instant_of, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Target
-from vault.interop.sources import kind_of, parse_json, read_json, shown_name
+from vault.interop.sources import kind_of, read_json, shown_name
 from vault.interop.tools import Tool
+from vault.parsing import parse_json
 from vault.values import MAIN_AGENT, ProfileId, ProviderId, parse_secret, profile_id
 
 NAME = config.NAME

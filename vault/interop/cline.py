@@ -14,7 +14,7 @@ from typing import Any
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Token
-from vault.interop.documents import json_bytes, object_in
+from vault.interop.documents import json_bytes, mapping_in, object_in
 from vault.interop.entries import instant_of, original_label, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
@@ -96,11 +96,12 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     plan = Plan(NAME)
     path = target.path.absolute() if target.path is not None else places(target.environ, target.home)[0]
     document = object_in(path) or {"version": 1, "providers": {}}
-    providers = document.setdefault("providers", {})
+    providers = mapping_in(document, "providers", path)
     for one in outgoing:
         name = _NAMES.get(one.provider) or one.provider_there
         entry = providers.get(name) if isinstance(providers.get(name), dict) else {}
-        settings = dict(entry.get("settings") or {}) | {"provider": name}
+        kept = entry.get("settings")
+        settings = (kept if isinstance(kept, dict) else {}) | {"provider": name}
         try:
             fields = _fields(one)
         except InputError as error:

@@ -21,7 +21,8 @@ from typing import Any
 from vault.errors import InputError, NotFound, StorageError, TryAgain
 from vault.files import open_private
 from vault.interop.documents import toml_in
-from vault.interop.sources import kind_of, parse_json, read_json
+from vault.interop.sources import kind_of, read_json
+from vault.parsing import parse_json
 
 KEYRING = "keyring:"
 SERVICE = "Codex Auth"

@@ -12,7 +12,8 @@ from typing import Any
 
 from vault.errors import InputError
 from vault.interop.documents import json_bytes
-from vault.interop.sources import kind_of, parse_json, read_text
+from vault.interop.sources import kind_of, read_text
+from vault.parsing import parse_json
 
 _PARTS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from vault.errors import InputError
 from vault.interop.plans import name_there
-from vault.interop.sources import kind_of, read_json, read_text
+from vault.interop.sources import kind_of, read_json, read_text, shown_name
+from vault.parsing import MEND, gate, ini_document, toml_document, yaml_document, yaml_parser
 from vault.values import ProfileId, name_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ def object_in(path: Path) -> dict[str, Any]:
     return found
 
 
+def mapping_in(document: Any, name: str, path: Path) -> Any:
+    """The mapping under a name of a file's document, made where there is none. Raises InputError for anything else there."""
+    if document.get(name) is None:
+        document[name] = {}
+    if not isinstance(document[name], dict):
+        raise InputError(f"{path} holds no mapping under {shown_name(name)}", hint=MEND)
+    return document[name]
+
+
 def json_bytes(document: Any, *, indent: int | str | None = 2, newline: bool = True) -> bytes:
     """A document as JSON text, its keys in the order they are in."""
     separators = None if indent else (",", ":")
@@ -39,18 +49,7 @@ def json_bytes(document: Any, *, indent: int | str | None = 2, newline: bool = T
 
 def toml_in(path: Path) -> TOMLDocument:
     """The TOML document in a file, comments kept. Raises InputError, StorageError."""
-    return toml_of("" if kind_of(path) == "missing" else read_text(path), str(path))
-
-
-def toml_of(text: str, path: str) -> TOMLDocument:
-    """A text as a TOML document; ``path`` names its place in messages. Raises InputError."""
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    try:
-        return tomlkit.parse(text)
-    except TOMLKitError:
-        raise InputError(f"{path} is not valid TOML", hint="mend it, or move it away to start anew") from None
+    return toml_document("" if kind_of(path) == "missing" else read_text(path), str(path))
 
 
 def toml_bytes(document: TOMLDocument) -> bytes:
@@ -62,14 +61,9 @@ def toml_bytes(document: TOMLDocument) -> bytes:
 
 def yaml_in(path: Path) -> Any:
     """The YAML mapping in a file, comments kept. Raises InputError, StorageError."""
-    from ruamel.yaml.error import YAMLError
-
     if kind_of(path) == "missing":
         return {}
-    try:
-        found = _yaml().load(read_text(path))
-    except YAMLError:
-        raise InputError(f"{path} is not valid YAML", hint="mend it, or move it away to start anew") from None
+    found = yaml_document(read_text(path), str(path))
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -77,30 +71,20 @@ def yaml_in(path: Path) -> Any:
     return found
 
 
-def yaml_bytes(document: Any) -> bytes:
-    """A YAML document as text."""
-    out = StringIO()
-    _yaml().dump(document, out)
-    return out.getvalue().encode()
+def yaml_bytes(document: Any, path: Path) -> bytes:
+    """The YAML document of a file as text. Raises InputError for one that can't be written as it was read."""
+
+    def written() -> bytes:
+        out = StringIO()
+        yaml_parser().dump(document, out)
+        return out.getvalue().encode()
+
+    return gate(f"what {path} would hold", "YAML", written, MEND)
 
 
 def ini_in(path: Path) -> ConfigUpdater:
     """The INI document in a file, comments kept, nothing interpolated. Raises InputError, StorageError."""
-    return ini_of("" if kind_of(path) == "missing" else read_text(path), str(path))
-
-
-def ini_of(text: str, path: str) -> ConfigUpdater:
-    """A text as an INI document; ``path`` names its place in messages. Raises InputError."""
-    from configparser import Error
-
-    from configupdater import ConfigUpdater
-
-    document = ConfigUpdater(allow_no_value=True)
-    try:
-        document.read_string(text)
-    except Error:
-        raise InputError(f"{path} is not a valid INI file", hint="mend it, or move it away to start anew") from None
-    return document
+    return ini_document("" if kind_of(path) == "missing" else read_text(path), str(path))
 
 
 def remove_empty(document: ConfigUpdater, section: str) -> None:
@@ -109,15 +93,6 @@ def remove_empty(document: ConfigUpdater, section: str) -> None:
 
     if document.has_section(section) and all(isinstance(block, Space) for block in document[section].structure):
         document.remove_section(section)
-
-
-def _yaml() -> Any:
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="rt", pure=True)
-    yaml.preserve_quotes = True
-    yaml.width = 10_000
-    return yaml
 
 
 def section_of(profile: ProfileId, label: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 from vault.crypto.foreign import open_scrypt_gcm
 from vault.errors import InputError, IntegrityError
-from vault.interop.sources import parse_json, read_text
+from vault.interop.sources import read_text
+from vault.parsing import parse_json
 
 LOGIN = ("gemini-cli-oauth", "main-account")
 KEY = ("gemini-cli-api-key", "default-api-key")

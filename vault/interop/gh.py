@@ -18,7 +18,7 @@ from typing import Any
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, Token
-from vault.interop.documents import yaml_bytes, yaml_in
+from vault.interop.documents import mapping_in, yaml_bytes, yaml_in
 from vault.interop.entries import former_profile, usable_secret
 from vault.interop.findings import Findings, Found, FoundOrder, Skipped
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
@@ -73,12 +73,9 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
             plan.left_out.append(Skipped(one.profile, str(path), f"{host} is no host with a GitHub on it"))
             continue
         user = one.credential.metadata.get("username") or one.name_there
-        settings = document.setdefault(host, {})
+        settings = mapping_in(document, host, path)
         settings.setdefault("git_protocol", "https")
-        account = settings.setdefault("users", {}).setdefault(user, {})
-        if account is None:
-            account = settings["users"][user] = {}
-        account["oauth_token"] = secret
+        mapping_in(mapping_in(settings, "users", path), user, path)["oauth_token"] = secret
         first = orders.get(one.provider, [])
         if host not in active or (first and first[0] == one.profile):
             if not (host not in active and settings.get("user") and not first):
@@ -87,7 +84,7 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
                 settings["oauth_token"] = secret
             active[host] = user
         plan.written.append(Written(one.agent, one.profile, f"{host}/{user}", str(path)))
-    plan.writes.append(Write(path, yaml_bytes(document)))
+    plan.writes.append(Write(path, yaml_bytes(document, path)))
     return plan
 
 

@@ -116,7 +116,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             changed = True
         plan.written.append(Written(one.agent, one.profile, name, str(path)))
     if changed:
-        plan.writes.append(Write(path, yaml_bytes(document), mode_of(path)))
+        plan.writes.append(Write(path, yaml_bytes(document, path), mode_of(path)))
     if plan.written and "GOOSE_DISABLE_KEYRING" not in target.environ:
         plan.notes.append(f"{_TITLE} reads {path} only while GOOSE_DISABLE_KEYRING is set")
     return plan

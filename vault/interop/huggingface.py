@@ -7,7 +7,6 @@ it, it is ``huggingface:default``. Both files are written under the library's ow
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Writte
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.log.filelock import FileLock
+from vault.parsing import whole_number
 from vault.values import (
     DEFAULT_NAME,
     MAIN_AGENT,
@@ -127,7 +127,7 @@ def _take(findings: Findings, stored: Path, section: str) -> None:
         refresh, expires = entry.get("refresh_token"), entry.get("expires_at")
         known = {"hf_token", "refresh_token", "expires_at"}
         extra = {k: v for k, v in entry.items() if k not in known}
-        ends = moment_of(int(expires), SECOND) if expires and re.fullmatch(r"[0-9]{1,12}", expires) else None
+        ends = moment_of(whole_number(expires or ""), SECOND)
         credential: AnyCredential
         if refresh:
             credential = OAuth(

@@ -23,6 +23,7 @@ from vault.interop.openclaw_store import AGENT_FILES, STATE_FILE
 from vault.interop.plans import Target, Write
 from vault.interop.sources import kind_of
 from vault.interop.styled import styled
+from vault.parsing import parse_json
 from vault.values import ProviderId, format_instant_exact
 
 LOCK_SECONDS = 10.0
@@ -150,11 +151,11 @@ def _abandoned(path: Path) -> bool:
     try:
         if time.time() - path.stat().st_mtime > STALE_SECONDS:
             return True
-        pid = json.loads(read_regular(path, LARGEST_LOCK)).get("pid")
+        pid = parse_json(read_regular(path, LARGEST_LOCK), str(path)).get("pid")
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except (OSError, ValueError, AttributeError, TypeError, OverflowError):
+    except (OSError, InputError, AttributeError, TypeError, OverflowError):
         return False
     return False
 

@@ -26,7 +26,8 @@ from vault.interop.openclaw_store import (
     read_state_folder,
 )
 from vault.interop.plans import Run, Target
-from vault.interop.sources import is_sqlite, kind_of, parse_json, read_text
+from vault.interop.sources import is_sqlite, kind_of, read_text
+from vault.parsing import parse_json
 from vault.spelling import name_original, provider_original
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId, Secret, name_of, provider_of
 

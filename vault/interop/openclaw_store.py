@@ -23,7 +23,8 @@ from typing import Any
 from vault.errors import InputError, NotFound
 from vault.interop.findings import Skipped
 from vault.interop.openclaw_config import Config, main_agent_folder, oauth_folder, orders_of, read_config
-from vault.interop.sources import kind_of, names_in, parse_json, read_database, read_json, rows_of, shown_name
+from vault.interop.sources import kind_of, names_in, read_database, read_json, rows_of, shown_name
+from vault.parsing import parse_json
 from vault.values import MAIN_AGENT, AgentId, parse_agent
 
 AGENT_DATABASE = "openclaw-agent.sqlite"

@@ -26,13 +26,13 @@ from vault.interop.sources import (
     is_sqlite,
     kind_of,
     names_in,
-    parse_json,
     read_database,
     read_json,
     rows_of,
     shown_name,
 )
 from vault.interop.tools import Tool
+from vault.parsing import parse_json
 from vault.providers import catalogue
 from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, foreign_profile, provider_of
 

@@ -28,6 +28,7 @@ from vault.interop.opencode_entries import (
 )
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of
+from vault.parsing import parse_json
 from vault.providers import catalogue
 from vault.values import ProfileId, ProviderId, Secret, format_instant
 
@@ -168,7 +169,7 @@ def _rank(one: Outgoing, orders: Mapping[ProviderId, Sequence[ProfileId]]) -> in
 def _given(target: Target) -> dict[str, Any]:
     """What OpenCode would read: the variable, if it is set already, else the file."""
     try:
-        found = json.loads(target.environ.get(CONTENT) or "null")
-    except ValueError:
+        found = parse_json(target.environ.get(CONTENT) or "null", CONTENT)
+    except InputError:
         found = None
     return found if isinstance(found, dict) else object_in(auth_file(target))

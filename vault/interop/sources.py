@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -23,6 +22,7 @@ from urllib.parse import quote
 
 from vault.errors import InputError, NotFound, StorageError, TryAgain
 from vault.files import read_start
+from vault.parsing import parse_json, shown
 from vault.values import text_of
 
 T = TypeVar("T")
@@ -30,7 +30,6 @@ T = TypeVar("T")
 LARGEST_JSON = 32 * 1024 * 1024
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _ATTEMPTS = 5
-_DEEPEST = 64
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only ever used through mkdtemp, which makes a private folder
 
 
@@ -81,28 +80,6 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not text in UTF-8", hint="is it the right file?") from None
 
 
-def parse_json(content: bytes | str, where: str) -> Any:
-    """A JSON value; ``where`` names its place in messages. Raises InputError, which shows none of the content."""
-    try:
-        text = text_of(content) if isinstance(content, bytes) else content
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_number)
-        if not _is_deep(value):
-            json.dumps(value, ensure_ascii=False).encode()
-            return value
-        place = "nested too deeply"
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-    except InputError as error:
-        place = error.message
-    except UnicodeEncodeError:
-        place = "a text holds half a character"
-    except RecursionError:
-        place = "nested too deeply"
-    except ValueError:
-        place = "it holds a number JSON doesn't have"
-    raise InputError(f"{where} is not valid JSON ({place})", hint="repair the file with the tool that wrote it")
-
-
 def read_database(path: Path, reader: Callable[[sqlite3.Connection], T]) -> T:
     """What ``reader`` finds in a SQLite database, which stays as it is. ``reader`` may be called several times.
 
@@ -115,7 +92,7 @@ def read_database(path: Path, reader: Callable[[sqlite3.Connection], T]) -> T:
             raise NotFound(f"there is no file {path}")
         try:
             found = _read_as_it_is(real, before, reader)
-        except sqlite3.Error:
+        except (sqlite3.Error, ValueError, ArithmeticError, MemoryError):
             if _fingerprint(real) == before:
                 raise InputError(
                     f"{path} is not a SQLite database that can be read",
@@ -147,8 +124,7 @@ def shown_name(name: object) -> str:
     if separator:
         place, slash, tail = rest.partition("/")
         text = f"{scheme}://{place.rpartition('@')[2]}{slash}{tail}".partition("?")[0]
-    text = "".join(c if c.isprintable() else "·" for c in text)
-    return f"{text[:96]}…" if len(text) > 97 else text or "an entry without a name"
+    return shown(text) or "an entry without a name"
 
 
 def _read(path: Path, most: int) -> bytes:
@@ -181,6 +157,7 @@ def _read_as_it_is(path: Path, sizes: tuple[Any, ...], reader: Callable[[sqlite3
 def _query(uri: str, reader: Callable[[sqlite3.Connection], T]) -> T:
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_JSON)
         return reader(connection)
 
 
@@ -204,30 +181,6 @@ def _memory(needed: int) -> Path | None:
         return _MEMORY if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > needed else None
     except OSError:
         return None
-
-
-def _number(text: str) -> int | float:
-    """A whole number, or the nearest float where it is too large to be stored as one, as in JavaScript."""
-    value = int(text)
-    return value if -(2**63) <= value < 2**63 else float(text)
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _unreadable(path: Path, error: Exception) -> StorageError:

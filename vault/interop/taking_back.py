@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError
-from vault.interop.documents import ini_of, remove_empty, toml_of
-from vault.interop.sources import parse_json
+from vault.interop.documents import remove_empty
 from vault.interop.styled import styled_like
+from vault.parsing import ini_document, parse_json, toml_document
 
 Tree = dict[str, Any]
 Steps = tuple[str, ...]
@@ -203,14 +203,14 @@ def _edit_json(text: str, changes: Changes) -> str:
 
 
 def _read_toml(text: str) -> Tree:
-    return toml_of(text, "it").unwrap()
+    return toml_document(text, "it").unwrap()
 
 
 def _edit_toml(text: str, changes: Changes) -> str:
     import tomlkit
     from tomlkit.items import Comment, Table
 
-    document = toml_of(text, "it")
+    document = toml_document(text, "it")
     for steps, value in changes:
         table = _at(document, steps)
         commented = isinstance(table, Table) and any(isinstance(item, Comment) for _, item in table.value.body)
@@ -220,12 +220,12 @@ def _edit_toml(text: str, changes: Changes) -> str:
 
 
 def _read_ini(text: str) -> Tree:
-    document = ini_of(text, "it")
+    document = ini_document(text, "it")
     return {s: {name: (o.value or "").strip() for name, o in document[s].items()} for s in document.sections()}
 
 
 def _edit_ini(text: str, changes: Changes) -> str:
-    document = ini_of(text, "it")
+    document = ini_document(text, "it")
     for steps, value in changes:
         section = steps[0]
         if value is _ABSENT:

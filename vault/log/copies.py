@@ -13,7 +13,8 @@ from pathlib import Path
 
 from vault.errors import CannotCreate, Conflict
 from vault.files import make_private, private_folder, sync_folder
-from vault.log.database import Database, discard, told_plainly
+from vault.log.database import Database, discard
+from vault.log.explaining import told_plainly
 
 
 def draft_copy(source: sqlite3.Connection, path: Path) -> Path:

@@ -21,10 +21,9 @@ from vault.errors import (
     NewerVersion,
     NotReady,
     StorageError,
-    TryAgain,
-    VaultError,
 )
 from vault.files import make_private, private_folder, sync_folder
+from vault.log.explaining import told_plainly
 from vault.log.filelock import FileLock
 from vault.log.schema import check_schema
 
@@ -51,48 +50,6 @@ def _pragmas(connection: sqlite3.Connection) -> None:
 def _text(raw: bytes) -> str:
     """A stored text. Damaged ones are refused by whoever compares them, not by whoever passes them by."""
     return raw.decode(errors="replace")
-
-
-class told_plainly:  # noqa: N801 - it reads as a statement
-    """Turn SQLite's errors into ours: ``with told_plainly(path):``."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise explain(error, self._path) from None
-        if isinstance(error, UnicodeDecodeError):  # SQLite's own message quoted damaged text
-            raise IntegrityError(f"{self._path} is damaged", hint="restore the file from a backup") from None
-
-
-def explain(error: sqlite3.Error, path: Path) -> VaultError:
-    """The error of ours that tells what SQLite's means."""
-    name = getattr(error, "sqlite_errorname", "")
-    text = str(error)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return TryAgain("the vault is busy with another process", hint="try again")
-    if name == "SQLITE_FULL":
-        return StorageError(f"the disk is full, so nothing was written to {path}", hint="make room and try again")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StorageError(
-            f"{path} can't be written or opened", hint="check the owner and mode of the file and its folder"
-        )
-    if name.startswith("SQLITE_IOERR"):
-        return StorageError(f"reading or writing {path} failed ({name})", hint="check the disk and try again")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, sqlite3.DataError):
-        return IntegrityError(
-            f"{path} is damaged or is not a vault ({text})",
-            hint="restore it from a backup, or set VAULT_DATABASE to the vault's file",
-        )
-    if name.startswith("SQLITE_CONSTRAINT"):
-        return IntegrityError(f"the tables of {path} contradict each other ({text})", hint="run vault verify")
-    return IntegrityError(f"{path} has tables this vault doesn't know ({text})", hint="restore the file from a backup")
 
 
 class Database:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vault.errors import InputError
 from vault.files import read_regular
+from vault.parsing import dotenv_pairs
 from vault.pointers import ADDRESS, pointer_in
 from vault.values import text_of
 
@@ -59,16 +60,10 @@ def _text(path: Path) -> str:
 
 
 def _written(text: str) -> dict[str, str]:
-    import io
-    import logging
-
-    from dotenv import dotenv_values
-
-    # Without a handler of its own, the library's logger would print to the terminal which lines it skipped.
-    logger = logging.getLogger("dotenv.main")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
-    return {k: v for k, v in dotenv_values(stream=io.StringIO(text), interpolate=False).items() if v}
+    try:
+        return {k: v for k, v in dotenv_pairs(text).items() if v}
+    except InputError:
+        return {}
 
 
 def _followed(value: str, written: Mapping[str, str], environ: Mapping[str, str]) -> str:

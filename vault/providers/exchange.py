@@ -16,13 +16,13 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vault.addresses import is_loopback_url
 from vault.errors import InputError
+from vault.parsing import parse_http_date
 from vault.providers.steps import NoAnswer, Request, Response
 from vault.providers.tokens import LONGEST_RETRY_AFTER, number
 from vault.values import SECOND, Clock, Instant
@@ -226,10 +226,8 @@ def _proxy(url: str) -> str | None:
 
 
 def _moment(text: str) -> Instant | None:
-    try:
-        return Instant(int(parsedate_to_datetime(text).timestamp()) * SECOND)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+    at = parse_http_date(text)
+    return None if at is None else Instant(at)
 
 
 def _retry_after(text: str, now: Instant) -> int | None:

@@ -6,8 +6,10 @@ auth_permanent, billing, rate_limit, overloaded or timeout; an empty one where t
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from vault.errors import InputError
+from vault.parsing import parse_json
 
 WORKS, REFUSED, UNCLEAR = "works", "refused", "unclear"
 BODY = 16 * 1024
@@ -74,8 +76,8 @@ def _good(text: str) -> tuple[str, str, str]:
     if not text.lstrip().startswith(("{", "[")):
         return UNCLEAR, "the answer is not the provider's: it is no JSON", ""
     try:
-        found: Any = json.loads(text)
-    except (ValueError, RecursionError):
+        found: Any = parse_json(text, "the answer")
+    except InputError:
         found = {}
     if not isinstance(found, dict):
         return WORKS, "the provider accepts it", ""

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from vault.addresses import is_loopback_host
 from vault.errors import InputError, NotFound, StorageError
 from vault.files import open_regular, private_folder, read_regular, replace_file
+from vault.parsing import parse_json
 from vault.values import parse_provider
 from vault.variables import is_credentials
 
@@ -121,8 +122,8 @@ def read(path: Path) -> Stored | None:
     if len(raw) > LARGEST:
         raise InputError("it is far too large")
     try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
+        data = parse_json(raw, str(path))
+    except InputError:
         raise InputError("it is not JSON") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError("it is not a catalogue of this version of vault")

@@ -16,20 +16,18 @@ before it is kept: what was sent and anything long enough to be a token goes.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from vault.errors import InputError
 from vault.events.credentials import OAuth
+from vault.parsing import jwt_claims, parse_answer, parse_instant
 from vault.providers.steps import NoAnswer, Response
 from vault.values import DAY, HOUR, LARGEST_SECRET, SECOND, Instant
 
@@ -143,11 +141,11 @@ def fields_of(response: Response) -> dict[str, Any] | None:
     try:
         text = response.body.decode("utf-8-sig").strip()
         if text.startswith("{"):
-            found = json.loads(text)
+            found = parse_answer(text)
             return found if isinstance(found, dict) else None
         if re.match(r"[A-Za-z_]+=", text) and not re.search(r"[<>\s]", text):
             return dict(parse_qsl(text, max_num_fields=100, encoding="ascii", errors="strict"))
-    except (ValueError, RecursionError):
+    except (ValueError, InputError):
         pass
     return None
 
@@ -289,14 +287,7 @@ def chatgpt_account(jwt: str) -> str:
 
 def claims_of(jwt: str) -> dict[str, Any]:
     """The claims of a JWT, its signature unchecked: for facts to show, never to decide by. Empty when it is none."""
-    parts = jwt.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
+    return jwt_claims(jwt)
 
 
 def visible(value: object) -> str:
@@ -342,10 +333,5 @@ def _is_label(value: str) -> bool:
 
 
 def _iso_seconds(value: object) -> float | None:
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
+    at = parse_instant(value)
+    return None if at is None else at / SECOND

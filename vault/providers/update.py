@@ -7,13 +7,13 @@ what it called the last state (ETag), so that an unchanged catalogue costs one s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, TryAgain
+from vault.parsing import parse_json
 from vault.providers import catalogue, driver, stored
 from vault.providers.exchange import check_url
 from vault.providers.steps import Request, Response, fetch
@@ -90,8 +90,8 @@ def update(url: str, path: Path, now: int) -> Updated:
 def distil(document: bytes) -> list[dict[str, Any]]:
     """The rows of a models.dev document. Raises InputError, naming the first provider that is not as it should be."""
     try:
-        found = json.loads(document)
-    except (ValueError, RecursionError):
+        found = parse_json(document, "the answer")
+    except InputError:
         raise InputError("the answer is not JSON", hint="check the URL; the catalogue is as it was") from None
     if not isinstance(found, dict) or not found:
         raise InputError("the answer is not a catalogue", hint="check the URL; the catalogue is as it was")

@@ -18,7 +18,7 @@ from vault.events.credentials import ApiKey
 from vault.interop.helpers import Answer, Helper, Holding, Request, Serving, sentence
 from vault.interop.helpers.servers import end_those, keep_for, kept_for
 from vault.interop.servers import Server, docker_server
-from vault.interop.sources import parse_json
+from vault.parsing import parse_json
 from vault.values import text_of
 from vault.version import __version__
 

@@ -10,7 +10,7 @@ import json
 
 from vault.errors import InputError, UsageError
 from vault.interop.helpers import Answer, Helper, Request, Serving
-from vault.interop.sources import parse_json
+from vault.parsing import parse_json
 from vault.values import format_instant
 
 VARIABLE = "KUBERNETES_EXEC_INFO"

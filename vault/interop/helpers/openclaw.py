@@ -14,7 +14,7 @@ from typing import Any
 from vault.errors import Defect, Gone, InputError, IntegrityError, NotFound, UsageError, VaultError
 from vault.interop.helpers import Answer, Helper, Request, Serving, sentence
 from vault.interop.openclaw_refs import asked_for
-from vault.interop.sources import parse_json
+from vault.parsing import parse_json
 
 PROTOCOL = 1
 LARGEST = 1024 * 1024

@@ -7,19 +7,19 @@ The way of a profile, first match: a role with a source, a role with a web ident
 
 from __future__ import annotations
 
-import configparser
 import hashlib
-import json
 import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vault import parsing
+from vault.errors import InputError
+from vault.parsing import parse_json
 from vault.providers.cloud.modes import Problem, Reader, first_set, home_path, looked_at, redacted_id
-from vault.values import SECOND, format_instant, moment_of
+from vault.values import format_instant
 
 _OURSELVES = ("vault", "agent-vault")
 _SSO = ("sso_account_id", "sso_role_name", "sso_start_url", "sso_region")
@@ -80,14 +80,7 @@ def profile_way(files: AwsFiles, name: str, home: Path, reader: Reader, now: int
 
 def parse_instant(text: object) -> int | None:
     """An ISO 8601 instant as AWS tools write it, in microseconds UTC; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("UTC", "+00:00"))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment_of(moment.timestamp(), SECOND)
-    except (ValueError, OverflowError):
-        return None
+    return parsing.parse_instant(text.replace("UTC", "+00:00")) if isinstance(text, str) else None
 
 
 def _sections(path: Path, reader: Reader, problems: list[Problem]) -> dict[str, Mapping[str, str]]:
@@ -96,13 +89,10 @@ def _sections(path: Path, reader: Reader, problems: list[Problem]) -> dict[str, 
         problems.append(Problem("unreadable", f"{path} can't be read: {trouble}", "mend or move the file"))
     if text is None:
         return {}
-    parser = configparser.RawConfigParser()
     try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        lines = [number for number, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
-        where = f" at line {lines[0]}" if lines[0] else ""
-        problems.append(Problem("unreadable", f"{path} is not understood{where}", "mend the file"))
+        parser = parsing.ini_table(text, str(path))
+    except InputError as error:
+        problems.append(Problem("unreadable", error.message, "mend the file"))
         return {}
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
@@ -240,8 +230,8 @@ class _Walk:
         name = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
         text, trouble = looked_at(self.reader, self.home / ".aws" / "sso" / "cache" / f"{name}.json")
         try:
-            cached = json.loads(text or "{}")
-        except ValueError:
+            cached = parse_json(text or "{}", name)
+        except InputError:
             return {}, "not JSON"
         return (cached, trouble) if isinstance(cached, dict) else ({}, "not a JSON object")
 

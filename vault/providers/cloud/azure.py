@@ -21,13 +21,13 @@ has variables of its own for resource and key.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault.errors import NotReady
+from vault.errors import InputError, NotReady
+from vault.parsing import parse_json
 from vault.providers.cloud.aws_files import token_file_problems
 from vault.providers.cloud.extras import is_safe_url, shown_host
 from vault.providers.cloud.modes import (
@@ -235,9 +235,9 @@ def _cli(environ: Mapping[str, str], home: Path, reader: Reader) -> _Step:
     path = (home_path(named, home) if named else home / ".azure") / "azureProfile.json"
     text, _ = looked_at(reader, path)
     try:
-        profile = json.loads((text or "{}").removeprefix("\ufeff"))
+        profile = parse_json(text or "{}", str(path))
         accounts = [a for a in profile["subscriptions"] if isinstance(a, dict)]
-    except (ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         accounts = []
     current = next((a for a in accounts if a.get("isDefault")), accounts[0] if accounts else None)
     if current is None:

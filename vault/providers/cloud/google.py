@@ -12,14 +12,14 @@ else gcloud's; the metadata server is used only when ``auth_source`` asks for it
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vault.errors import NotReady
+from vault.errors import InputError, NotReady
+from vault.parsing import parse_json
 from vault.providers.cloud.extras import is_safe_url, shown_host
 from vault.providers.cloud.modes import CloudMode, Problem, Reader, Reason, first_set, home_path, looked_at
 
@@ -166,8 +166,8 @@ def read_credentials(
     if text is None:
         return {}, [Problem("file_missing", f"{path} is not there", f"mend {CREDENTIALS}, or unset it and use {LOGIN}")]
     try:
-        info = json.loads(text)
-    except ValueError:
+        info = parse_json(text, str(path))
+    except InputError:
         info = None
     if not isinstance(info, dict):
         return {}, [Problem("unreadable", f"{path} is not a JSON object", "is it a credentials file?")]

@@ -116,7 +116,7 @@ def _completed(method: Method, start: Start) -> Flow[Start]:
 def _redirect(start: Start) -> Redirect:
     """Where a server found by discovery sends the browser: what the client was registered with, if that was given."""
     port = start.given.get("redirect_port", "")
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise InputError("the redirect port is not a port number", hint="give a number from 1 to 65535")
     return Redirect(
         host="localhost" if start.given.get("redirect_host") == "localhost" else "127.0.0.1",
