@@ -42,8 +42,3 @@ def did_you_mean(text: str, names: Iterable[str], otherwise: str = "") -> str:
     found = nearest(text, names)
     asked = f"did you mean {' or '.join(found)}?" if found else ""
     return f"{asked} ({otherwise})" if asked and otherwise else asked or otherwise
-
-
-def called(text: str) -> str:
-    """A name that isn't known, as an error may repeat it: quoted when it could be one at all."""
-    return repr(text) if 0 < len(text) <= LONGEST else f"a text of {len(text)} characters"

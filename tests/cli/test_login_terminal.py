@@ -31,40 +31,39 @@ def test_a_token_is_asked_for_as_one(real: Real) -> None:
 
 def test_a_provider_is_chosen_by_part_of_its_name(real: Real) -> None:
     with terminal("login") as child:
-        child.expect_exact("Type part of a name")
-        child.expect_exact("Provider: ")
-        child.sendline("a")
-        child.expect_exact("more; type more of the name")
-        child.expect_exact("Provider: ")
-        child.sendline("fireworks")
+        child.expect_exact("type part of a name")
+        child.send("firewor")
+        child.send("\r")
+        child.expect_exact("Provider: fireworks-ai")
         child.expect_exact("API key for fireworks-ai:default: ")
         child.sendline("fake-key")
         assert ended(child)[0] == 0
     assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["fireworks-ai:default"]
 
 
-def test_a_provider_is_chosen_by_its_number(real: Real) -> None:
+def test_a_provider_is_chosen_by_its_number_on_a_plain_terminal(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
     with terminal("login") as child:
         child.expect_exact("Provider: ")
         child.sendline("deep")
-        child.expect(r" 1 deepinfra ")
-        child.expect_exact("Number: ")
+        child.expect(r" 1  deepseek ")
+        child.expect(r" 2  deepinfra ")
+        child.expect_exact("Provider: ")
         child.sendline("99")
-        child.expect_exact("to choose from")
-        child.expect_exact("Number: ")
+        child.expect_exact("there is no number 99 here")
+        child.expect_exact("Provider: ")
         child.sendline("2")
-        child.expect_exact("API key for deepseek:default: ")
+        child.expect_exact("API key for deepinfra:default: ")
         child.sendline("fake-key")
         assert ended(child)[0] == 0
-    assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["deepseek:default"]
+    assert [p["profile"] for p in real("list", "--json").json["profiles"]] == ["deepinfra:default"]
 
 
 def test_a_new_id_may_be_typed_at_the_choice(real: Real) -> None:
     with terminal("login") as child:
-        child.expect_exact("Provider: ")
-        child.sendline("my-own-thing")
-        child.expect_exact("Keep it as a provider of your own?")
-        child.sendline("y")
+        child.expect_exact("type part of a name")
+        child.send("my-own-thing")
+        child.send("\r")
         child.expect_exact("API key for my-own-thing:default: ")
         child.sendline("fake-key")
         assert ended(child)[0] == 0
@@ -104,10 +103,9 @@ def test_a_profile_to_log_out_is_chosen_from_the_list(real: Real) -> None:
     for name in ("anthropic", "openai"):
         real("login", name, "--stdin", stdin="fake-key")
     with terminal("logout") as child:
-        child.expect_exact(" 1 anthropic:default")
-        child.expect_exact(" 2 openai:default")
-        child.expect_exact("Number: ")
-        child.sendline("2")
+        child.expect_exact("> anthropic:default")
+        child.expect_exact("openai:default")
+        child.send("\x1b[B\r")
         status, said = ended(child)
     assert status == 0
     assert "logged out openai:default of agent main" in said

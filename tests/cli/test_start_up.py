@@ -54,6 +54,8 @@ HEAVY = {
     "unittest",
     "pdb",
     "logging",
+    "prompt_toolkit",
+    "wcwidth",
 }
 
 

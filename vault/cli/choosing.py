@@ -21,7 +21,8 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import UsageError
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
+from vault.showing import shown
 from vault.values import ProfileId, ProviderId, parse_profile
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def why(
     if purpose not in WAYS:
         every = f"use --for {'|'.join(WAYS)}"
         raise UsageError(
-            f"{called(purpose)} is nothing a credential is chosen for", hint=did_you_mean(purpose, WAYS, every)
+            f"{shown(purpose)} is nothing a credential is chosen for", hint=did_you_mean(purpose, WAYS, every)
         )
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:

@@ -103,8 +103,7 @@ def login(
     typed = bool(stdin or from_file or from_fd is not None or kind or length or pointer)
     if not typed:
         attend(no_input)
-    if not what and ":" not in profile and not issuer and can_ask(no_input):
-        what = choose_provider(no_input)
+    name = agent_id(agent)
     wanted = Wanted(
         what=what,
         profile=profile,
@@ -119,11 +118,16 @@ def login(
         label=label,
         reason=reason,
     )
-    name = agent_id(agent)
+    piped = stdin or from_file == "-"
     with ExitStack() as stack:
         vault = cache(lambda: stack.enter_context(opened(name, no_input=no_input)))
+        if not what and ":" not in profile and not issuer and not piped and can_ask(no_input):
+            attend(no_input)
+            chosen = choose_provider(vault(), name)
+            custom = custom or chosen.new
+            wanted = replace(wanted, what=chosen.value)
         if not (custom or issuer or host or "://" in what):
-            instead = meant_instead(what, profile, vault, no_input)
+            instead = meant_instead(wanted.what, profile, vault, no_input)
             wanted = wanted if instead is None else replace(wanted, what=instead, profile="")
         target, way = find_way(wanted, typed or base_url is not None, no_input)
         refuse_secret(provider_of(target))

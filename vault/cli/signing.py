@@ -190,7 +190,7 @@ def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Me
             raise UsageError("two ways to sign in are named", hint="use --issuer with a provider's name, or with none")
         default = profile_id(provider_of_url(wanted.issuer), wanted.profile.rpartition(":")[2] or DEFAULT_NAME)
         named = bool(wanted.what or ":" in wanted.profile)
-        target = find_target(wanted.what, wanted.profile, no_input) if named else default
+        target = find_target(wanted.what, wanted.profile) if named else default
         method = DISCOVERY_DEVICE if wanted.device else DISCOVERY
     elif url:
         if wanted.named:
@@ -198,7 +198,7 @@ def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Me
         target = profile_id(provider_of_url(wanted.what), wanted.profile or DEFAULT_NAME)
         method = URL
     else:
-        target = find_target(wanted.what, wanted.profile, no_input)
+        target = find_target(wanted.what, wanted.profile)
         method = _choose(provider_of(target), wanted, typed, no_input)
     if wanted.client_id and not (wanted.issuer or method.client):
         raise UsageError(f"{method.label} has no OAuth client", hint="leave out --client-id, or add --issuer URL")

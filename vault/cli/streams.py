@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from vault.errors import StorageError
 
@@ -145,6 +145,22 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(file=sys.stderr, color_system=None if plain() else "auto")
+
+
+def screen() -> Any:
+    """The terminal behind stderr, for what is drawn on it. It isn't asked where its cursor is: not every one answers."""
+    if os.name == "nt":
+        from prompt_toolkit.output import create_output
+
+        return create_output(sys.stderr)
+    from prompt_toolkit.data_structures import Size
+    from prompt_toolkit.output.vt100 import Vt100_Output
+
+    def size() -> Size:
+        columns, lines = os.get_terminal_size(sys.stderr.fileno())
+        return Size(lines, columns)
+
+    return Vt100_Output(sys.stderr, size, term=os.environ.get("TERM"), enable_cpr=False)
 
 
 def plain() -> bool:

@@ -16,19 +16,20 @@ from vault.commands.naming import (
     resolve,
     unknown_provider,
 )
-from vault.errors import NotFound, UsageError
+from vault.errors import NotFound, UsageError, VaultError
 from vault.guessing import did_you_mean
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, ProfileId, ProviderId, name_of, parse_profile, profile_id, provider_of
+from vault.values import DEFAULT_NAME, AgentId, ProfileId, name_of, parse_profile, profile_id, provider_of
 
 if TYPE_CHECKING:
+    from vault.cli.picking import Choice
     from vault.context import Context
 
 T = TypeVar("T")
 
 
-def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
-    """The profile to log in to, from what was given or, on a terminal, chosen."""
+def find_target(what: str, profile: str) -> ProfileId:
+    """The profile to log in to, from what was given. Raises UsageError, InputError, NotFound."""
     if is_profile(what):
         named = named_profile(what)
         if profile and profile not in (named, named.partition(":")[2]):
@@ -36,8 +37,10 @@ def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
         named_provider(provider_of(named))
         return named
     if not what and ":" in profile:
-        return find_target(profile, "", no_input)
-    provider = resolve(what) if what else choose_provider(no_input)
+        return find_target(profile, "")
+    if not what:
+        raise UsageError("no provider was named", hint="write: vault login PROVIDER")
+    provider = resolve(what)
     if ":" in profile:
         named = parse_profile(profile)
         if provider_of(named) != provider:
@@ -48,28 +51,18 @@ def find_target(what: str, profile: str, no_input: bool) -> ProfileId:
     return profile_id(provider, profile or DEFAULT_NAME)
 
 
-def choose_provider(no_input: bool) -> ProviderId:
-    """Let a person choose a provider by typing part of its name."""
-    if not can_ask(no_input):
-        raise UsageError("no provider was named", hint="write: vault login PROVIDER")
-    everything = catalogue.providers()
-    output.say(f"{len(everything)} providers. Type part of a name, or a new id (lowercase letters, digits, hyphens).")
-    while True:
-        typed = output.ask("Provider").strip()
-        matches = [p for p in everything if typed.lower() in p.id or typed.lower() in p.name.lower()]
-        exact = [p for p in everything if typed.lower() in (p.id, p.name.lower())]
-        if exact:
-            return ProviderId(exact[0].id)
-        if len(matches) == 1:
-            output.say(f"{matches[0].name} ({matches[0].id})")
-            return ProviderId(matches[0].id)
-        for number, found in enumerate(matches[:12], start=1):
-            output.say(f"  {number:2} {found.id:28} {found.name}")
-        if not matches:
-            return catalogue.resolve(typed)
-        if len(matches) <= 12:
-            return ProviderId(pick("Number", [p.id for p in matches]))
-        output.say(f"  … and {len(matches) - 12} more; type more of the name")
+def choose_provider(context: Context, agent: AgentId) -> Choice:
+    """Let a person choose a provider from a list that narrows. One of their own is new. Raises Abort."""
+    from vault.cli.offering import providers_to_choose
+    from vault.cli.picking import Choice, choose
+
+    def own(text: str) -> Choice | None:
+        try:
+            return Choice(catalogue.resolve(text), "", "a provider of your own", new=True)
+        except VaultError:
+            return None
+
+    return choose("Provider", providers_to_choose(context, agent), new=own)
 
 
 def meant_instead(what: str, profile: str, vault: Callable[[], Context], no_input: bool) -> ProfileId | None:
@@ -78,7 +71,7 @@ def meant_instead(what: str, profile: str, vault: Callable[[], Context], no_inpu
     Such a provider may be a mistyped one, or one of their own. ``vault`` opens the vault, which is asked only about such a one.
     Raises NotFound where nobody can be asked, or says that it is neither.
     """
-    target = find_target(what, profile, no_input)
+    target = find_target(what, profile)
     provider = provider_of(target)
     if is_known(provider) or is_kept(vault(), provider):
         return None
@@ -118,9 +111,9 @@ def find_logged_in(what: str, profiles: list[str], agent: str, no_input: bool) -
         )
     if not can_ask(no_input):
         raise UsageError("no profile was named", hint="name one of " + ", ".join(profiles))
-    for number, profile in enumerate(profiles, start=1):
-        output.say(f"  {number:2} {profile}")
-    return ProfileId(pick("Number", profiles))
+    from vault.cli.picking import Choice, choose
+
+    return ProfileId(choose("Profile", [Choice(profile) for profile in profiles]).value)
 
 
 def pick(question: str, choices: Sequence[T], default: int | None = None) -> T:

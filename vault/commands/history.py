@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vault.context import Context
 from vault.errors import InputError
 from vault.events.types import EVENT_TYPES
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
 from vault.log.records import Recorded
+from vault.showing import shown
 
 BATCH = 256
 
@@ -19,7 +20,7 @@ def check_types(types: Iterable[str]) -> None:
     for name in types:
         if name not in EVENT_TYPES:
             every = "use one of " + ", ".join(sorted(EVENT_TYPES))
-            raise InputError(f"{called(name)} is not a type of event", hint=did_you_mean(name, EVENT_TYPES) or every)
+            raise InputError(f"{shown(name)} is not a type of event", hint=did_you_mean(name, EVENT_TYPES) or every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 
 from vault.context import Context
 from vault.errors import NotFound, VaultError
-from vault.guessing import called
 from vault.providers import catalogue
+from vault.showing import shown
 from vault.values import ProfileId, ProviderId, parse_profile, parse_provider, profile_id, provider_of
 
 
@@ -83,7 +83,7 @@ def check_provider(context: Context, provider: ProviderId) -> None:
 
 def unknown_provider(provider: str) -> NotFound:
     """The error for a provider that isn't known."""
-    return NotFound(f"there is no provider {called(provider)}", hint=how_to_have(provider))
+    return NotFound(f"there is no provider {shown(provider)}", hint=how_to_have(provider))
 
 
 def how_to_have(provider: str, agent: str = "main", environ: Mapping[str, str] = os.environ) -> str:

@@ -19,13 +19,13 @@ from vault.events.types import (
     ProfileUnpinned,
     UseReported,
 )
-from vault.guessing import called
 from vault.log.records import Draft
 from vault.model import rotation as rotation_model
 from vault.model.health import WELL, check_failure
 from vault.model.rotation import RotationState
 from vault.model.streams import rotation_stream
 from vault.projections.queries import View
+from vault.showing import shown
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
 
@@ -117,7 +117,7 @@ def report(
 ) -> tuple[Steered, Health]:
     """Record how a use went. The owner's health changes. Raises UsageError, NotFound, NewerVersion."""
     if outcome not in ("success", "failure"):
-        raise UsageError(f"{called(outcome)} is not an outcome", hint="use success or failure")
+        raise UsageError(f"{shown(outcome)} is not an outcome", hint="use success or failure")
     if outcome == "failure":
         check_failure(failure or "unknown")
     elif failure or until is not None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import NotFound
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
 from vault.interop.findings import Findings, Found
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target
+from vault.showing import shown
 from vault.values import ProfileId, ProviderId
 
 Reader = Callable[[Path | None, Mapping[str, str], Path], Findings]
@@ -88,7 +89,7 @@ def tool(name: str) -> Tool:
     """A tool by name. Raises NotFound."""
     if name not in MODULES:
         raise NotFound(
-            f"there is no tool {called(name)} here", hint=did_you_mean(name, MODULES, "vault tools lists them")
+            f"there is no tool {shown(name)} here", hint=did_you_mean(name, MODULES, "vault tools lists them")
         )
     found: Tool = importlib.import_module(f"vault.interop.{MODULES[name]}").TOOL
     return found

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from vault.errors import UsageError
 from vault.events.types import Health
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
+from vault.showing import shown
 from vault.values import DAY, HOUR, MINUTE, SECOND
 
 FAILURES = (
@@ -44,7 +45,7 @@ def check_failure(failure: str) -> str:
     if failure not in FAILURES:
         every = "use one of " + ", ".join(FAILURES)
         raise UsageError(
-            f"{called(failure)} is not a reason for a failure", hint=did_you_mean(failure, FAILURES) or every
+            f"{shown(failure)} is not a reason for a failure", hint=did_you_mean(failure, FAILURES) or every
         )
     return failure
 

@@ -14,9 +14,10 @@ from typing import Literal
 import msgspec
 
 from vault.errors import NotFound
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
 from vault.providers.clients import Client, clients, registry
 from vault.providers.plugins import plugins
+from vault.showing import shown
 
 Kind = Literal[
     "api_key",
@@ -97,7 +98,7 @@ def method(provider_id: str, name: str = "") -> Method:
     names = [m.id for m in offered]
     other = f"it has: {', '.join(names)}" if names else f"vault provider show {provider_id} tells what it reads"
     raise NotFound(
-        f"{provider_id} has no sign-in method {called(name)}"
+        f"{provider_id} has no sign-in method {shown(name)}"
         if name
         else f"there is no way to sign in at {provider_id} here",
         hint=did_you_mean(name, names, other),

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from vault.errors import NotFound, VaultError
 from vault.events.credentials import AnyCredential
-from vault.guessing import called, did_you_mean
+from vault.guessing import did_you_mean
+from vault.showing import shown
 from vault.values import Secret
 
 MODULES: dict[str, str] = {
@@ -150,7 +151,7 @@ def helper(name: str) -> Helper:
     """A helper by name. Raises NotFound."""
     if name not in MODULES:
         every = "one of: " + ", ".join(MODULES)
-        raise NotFound(f"there is no helper {called(name)}", hint=did_you_mean(name, MODULES) or every)
+        raise NotFound(f"there is no helper {shown(name)}", hint=did_you_mean(name, MODULES) or every)
     found: Helper = importlib.import_module(f"vault.interop.helpers.{MODULES[name]}").HELPER
     return found
 
