@@ -166,7 +166,10 @@ def test_a_projects_file_doesnt_say_where_a_key_of_the_environment_goes(
 
 def test_a_provider_of_ones_own_is_where_its_keys_are(real: Real, shell: Shell) -> None:
     url = "https://llm.corp.example/v1"
-    assert shell.json("login", "my-llm", "--base-url", url, "--stdin", stdin="fake-a")["profile"] == "my-llm:default"
+    assert (
+        shell.json("login", "my-llm", "--custom", "--base-url", url, "--stdin", stdin="fake-a")["profile"]
+        == "my-llm:default"
+    )
     assert shell("get", "my-llm").out == "fake-a\n"
     show = ("--", sys.executable, "-c", "import os; print(os.environ['MY_LLM_API_KEY'], os.environ['MY_LLM_BASE_URL'])")
     assert real("exec", *show).out == f"fake-a {url}\n"
@@ -208,3 +211,33 @@ def test_the_python_api_hands_it_out_by_name_only(files: Files) -> None:
         [sys.executable, "-c", line], capture_output=True, text=True, check=False, env={**os.environ, **files.environ()}
     )
     assert done.stdout == f"refused {VLLM}\n", done.stderr
+
+
+LITELLM = "model_list:\n- model_name: opt\n  litellm_params: {model: openai/opt, api_base: 'URL', api_key: fake-vllm}\n"
+
+
+def test_litellms_key_for_another_server_never_goes_to_openai(real: Real, shell: Shell) -> None:
+    Path("config.yaml").write_text(LITELLM.replace("URL", VLLM))
+    shell("import", "litellm", "--from", "config.yaml")
+    assert shell("exec", "-p", "openai", *SHOW, status=66).out == ""
+    assert f"'OPENAI_BASE_URL': '{VLLM}'" in real("exec", "-p", THEIRS, *SHOW).out
+    Path("config.yaml").write_text(LITELLM.replace("URL", "https://moved.example/v1"))
+    shell("import", "litellm", "--from", "config.yaml")
+    assert shell.json("get", THEIRS)["base_url"] == VLLM
+    assert shell.json("get", "openai:moved.example/v1")["base_url"] == "https://moved.example/v1"
+
+
+def test_a_profile_of_an_earlier_import_stays_as_it_is(shell: Shell) -> None:
+    shell.login("openai", "fake-vllm")
+    Path("config.yaml").write_text(LITELLM.replace("URL", VLLM))
+    shell("import", "litellm", "--from", "config.yaml")
+    assert shell("get", "openai:default").out == "fake-vllm\n"
+    assert shell.json("get", THEIRS)["base_url"] == VLLM
+
+
+def test_a_tool_that_cant_be_told_the_url_is_given_nothing(shell: Shell) -> None:
+    foreign(shell)
+    told = shell("exec", "--tool", "copilot", "-p", THEIRS, *SHOW, status=66)
+    assert f"it belongs to {VLLM}, and" in told.err
+    told = shell("connect", "opencode", "-p", THEIRS, "--yes", status=None)
+    assert "doesn't belong" in told.err

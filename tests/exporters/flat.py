@@ -16,7 +16,9 @@ COMMANDS = frozenset(
 
 def outgoing(found: Sequence[Found]) -> list[Outgoing]:
     """What was found, as it would be exported."""
-    return [Outgoing(f.agent, f.profile, f.credential, f.label, f.account, env=f.env) for f in found]
+    return [
+        Outgoing(f.agent, f.profile, f.credential, f.label, f.account, env=f.env, base_url=f.base_url) for f in found
+    ]
 
 
 def target(path: Path, home: Path | None = None) -> Target:

@@ -53,9 +53,13 @@ def store(folder: Path, text: str | None = SECRETS_YAML, **customs: dict[str, An
 
 def test_a_variable_is_its_providers(tmp_path: Path) -> None:
     findings = goose.read(store(tmp_path, corp=CORP, local=LOCAL), {}, tmp_path)
-    assert profiles(findings) == {"openai:default": "fake-openai", "llm.example.com:default": "fake-corp"}
+    assert profiles(findings) == {
+        "openai:default": "fake-openai",
+        "openai:llm.example.com/v1": "fake-corp",
+        "openai:http://127.0.0.1:9/v1": "fake-local",
+    }
+    assert {f.base_url for f in findings.found} == {"", "https://llm.example.com/v1", "http://127.0.0.1:9/v1"}
     assert {s.name: s.why for s in findings.skipped} == {
-        "LOCAL_KEY": "the address in local.json is no provider's",
         "GITHUB_TOKEN_OF_MINE": "no provider is known for it",
         "ANTHROPIC_API_KEY": "it has no value",
     }

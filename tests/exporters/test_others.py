@@ -225,7 +225,7 @@ def test_bmo_is_read_and_runs_nothing(tmp_path: Path) -> None:
     assert found[ProfileId("openai:default")] == Reference(scheme="env", target="OPENAI_API_KEY")
     assert found[ProfileId("groq:default")] == Reference(scheme="command", target=f"touch {tmp_path}/ran")
     assert found[ProfileId("xai:default")] == Reference(scheme="keychain", target="xai")
-    key = found[ProfileId("anthropic:default")]
+    key = found[ProfileId("anthropic:api.example.com")]
     assert isinstance(key, ApiKey)
     assert key.metadata == {"base_url": "https://api.example.com"}
     assert not (tmp_path / "ran").exists()
@@ -336,7 +336,7 @@ def test_bmo_is_scrubbed(tmp_path: Path) -> None:
     path.write_text(BMO)
     put(bmo.scrub(bmo.read(path, {}, tmp_path).found, LINK, target(path)))
     assert "fake-key-1" not in path.read_text()
-    assert "helper token anthropic:default" in path.read_text()
+    assert "helper token anthropic:api.example.com" in path.read_text()
     assert '"${OPENAI_API_KEY}"' in path.read_text()
 
 

@@ -55,13 +55,16 @@ def test_a_keys_provider_is_the_one_of_its_address(tmp_path: Path) -> None:
         "alibaba:default": "fake-2",
         "openrouter:default": "fake-3",
         "deepseek:settings": "fake-5",
+        "openai:http://127.0.0.1:9/v1": "fake-4",
     }
-    assert [(s.name, s.why) for s in findings.skipped] == [("LOCAL_KEY", "the address it is for is no provider's")]
+    assert findings.skipped == []
 
 
 def test_a_host_nobody_knows_is_a_provider_of_its_own(tmp_path: Path) -> None:
     env = "OPENAI_API_KEY=fake-1\nOPENAI_BASE_URL=https://llm.example.com/v1\n"
-    assert profiles(qwen.read(store(tmp_path, env), {}, tmp_path)) == {"llm.example.com:default": "fake-1"}
+    (found,) = qwen.read(store(tmp_path, env), {}, tmp_path).found
+    assert (found.profile, found.base_url) == ("openai:llm.example.com/v1", "https://llm.example.com/v1")
+    assert found.former == "llm.example.com:default"
 
 
 def test_the_sign_in_of_old_stays_its_own(tmp_path: Path) -> None:

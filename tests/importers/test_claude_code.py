@@ -219,8 +219,8 @@ def test_a_key_for_another_server_is_that_providers(home: Path) -> None:
         home, env={"ANTHROPIC_AUTH_TOKEN": "fake-token-2", "ANTHROPIC_BASE_URL": "https://gateway.example/x"}
     )
     findings = claude_code.read(home / ".claude" / "settings.json", {}, home)
-    assert findings.found == []
-    assert "gateway.example" in skipped(findings)["env.ANTHROPIC_AUTH_TOKEN"]
+    (found,) = findings.found
+    assert (found.profile, found.base_url) == ("anthropic:gateway.example/x", "https://gateway.example/x")
 
 
 def test_the_vaults_own_helper_is_not_taken_back(home: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vault.errors import InputError
-from vault.interop.hosts import provider_at, provider_named_after
+from vault.interop.homes import home_of
+from vault.interop.hosts import provider_at
+from vault.values import ProviderId
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,8 @@ def test_a_provider_s_address_is_scheme_host_and_port(address: str, provider: st
     assert provider_at(address) == provider
 
 
-def test_two_servers_of_one_host_are_two_providers() -> None:
-    names = [provider_named_after(f"http{s}://vllm.corp.example{p}/v1") for s in ("", "s") for p in ("", ":8000")]
-    assert len(set(names)) == 4
-    assert provider_named_after("https://vllm.corp.example/v1") == "vllm.corp.example"
-    assert provider_named_after("http://127.0.0.1.nip.example/v1") == "http%3a%2f%2f127.0.0.1.nip.example"
-    for here in ("http://app.localhost:8000/v1", "http://[::1]/v1", "http://127.0.0.9"):
-        with pytest.raises(InputError):
-            provider_named_after(here)
+def test_two_servers_of_one_host_are_two_profiles() -> None:
+    urls = [f"http{s}://vllm.corp.example{p}/v1" for s in ("", "s") for p in ("", ":8000")]
+    homes = [home_of(ProviderId("openai"), url, {}) for url in (*urls, "http://127.0.0.1:9/v1", "http://[::1]/v1")]
+    assert len({home.profile for home in homes}) == len(homes)
+    assert [home.base_url for home in homes[:4]] == urls

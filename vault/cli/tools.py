@@ -304,6 +304,7 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     if not what:
         raise NotFound(f"agent {agent} has nothing that {tool.title} could ask for", hint="vault login PROVIDER")
     kinds: dict[str, str] = {}
+    base_urls: dict[str, str] = {}
     for name in what:
         provider, profile = target(name)
         candidate = decide(context, agent, provider, way="connect").candidate
@@ -311,7 +312,13 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
         state = visible.get(chosen)
         if state is not None and state.current is not None:
             kinds[name] = state.current.facts.kind
-    return Link(link.command, agent, tuple(what), kinds)
+            base_urls |= {name: url} if (url := state.current.facts.base_url) else {}
+    if base_urls and not tool.addresses:
+        elsewhere, url = next(iter(base_urls.items()))
+        if elsewhere in link.what or len(base_urls) == len(what):
+            raise UsageError(f"{elsewhere} belongs to {url}, and {tool.title} can't be told so", hint="vault tools")
+        what, base_urls = [name for name in what if name not in base_urls], {}
+    return Link(link.command, agent, tuple(what), kinds, base_urls)
 
 
 def _show(shown: Proposed) -> None:

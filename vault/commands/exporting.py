@@ -156,6 +156,10 @@ def outgoing_of(
     held, profile = state.current, ProfileId(state.profile)
     if held is None:
         return None
+    if held.facts.base_url and tool is not None and not tool.addresses:
+        why = f"it belongs to {held.facts.base_url}, and {tool.title} can't be told so here"
+        left_out.append(Skipped(profile, "", why))
+        return None
     own = tool is not None and held.facts.ownership == "external" and held.tool == tool.name
     if own and not hand_over and tool is not None and held.facts.kind != "reference":
         left_out.append(Skipped(profile, "", f"it is {tool.title}'s own login, which it keeps and refreshes itself"))
@@ -176,7 +180,10 @@ def outgoing_of(
     if newer is not None:
         left_out.append(Skipped(profile, "", f"{newer.text}, and the tool would send it: {newer.remedy}"))
         return None
-    return Outgoing(agent, profile, credential, held.facts.label, held.facts.account, whole, tuple(held.facts.env))
+    facts = held.facts
+    return Outgoing(
+        agent, profile, credential, facts.label, facts.account, whole, tuple(facts.env), base_url=facts.base_url
+    )
 
 
 def _may_share(provider: ProviderId, held: Held, credential: AnyCredential) -> bool:

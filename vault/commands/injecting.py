@@ -63,7 +63,10 @@ def inject(
     )
     no_place = [p for p in found if p not in injection.used and all(s.name != p for s in left_out)]
     left_out += [
-        Skipped(p, "", f"{tool.title} has no way to be given a {found[p][1].credential.kind}") for p in no_place
+        Skipped(
+            p, "", injection.left_out.get(p) or f"{tool.title} has no way to be given a {found[p][1].credential.kind}"
+        )
+        for p in no_place
     ]
     if not injection.used:
         why = "; ".join(f"{s.name}: {s.why}" for s in left_out) or f"agent {agent} has nothing for it"

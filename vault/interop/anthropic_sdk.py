@@ -31,6 +31,7 @@ from vault.interop.entries import former_profile, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.sources import kind_of, names_in, read_json, read_text, shown_name
 from vault.interop.tools import Tool
+from vault.providers import base_urls
 from vault.values import MAIN_AGENT, SECOND, ProviderId, foreign_profile, moment_of
 
 _TITLE = "Anthropic SDK"
@@ -141,6 +142,7 @@ def _profile(folder: Path, name: str, active: bool) -> Found | Skipped:
         ownership="external",
         why=_SDK_REFRESHES if how.get("client_id") else _WRITER_REFRESHES,
         former=former_profile(_ANTHROPIC, "ant-" + _NAME_PART.sub("-", name)),
+        base_url=base_urls.elsewhere(_ANTHROPIC, texts_of(config, "base_url").get("base_url", "")),
     )
 
 

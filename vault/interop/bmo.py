@@ -23,19 +23,21 @@ from vault.interop.commands import words_of
 from vault.interop.documents import toml_bytes, toml_in
 from vault.interop.entries import key_or_reference, original_label, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import fits, home_of, same_server, shown
 from vault.interop.plans import ANOTHER, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.pointers import pointer_in
 from vault.providers import aliases, catalogue
 from vault.spelling import provider_original
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProviderId, foreign_provider, profile_id, provider_of
+from vault.values import MAIN_AGENT, ProviderId, foreign_provider, provider_of
 
 NAME, _TITLE = "bmo", "BMO"
 _FACTS = ("base_url", "type")
 _KEPT = "bmo"
 _FOLLOWED = ("env", "command", "keychain", "keyring")
 _ASKS = "helper token"
+_ELSEWHERE = "another server than it belongs to"
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -56,12 +58,12 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                 continue
             try:
                 credential = credential_of(table)
-                provider = _provider_called(str(name))
-                profile = profile_id(provider, DEFAULT_NAME)
+                whose = home_of(_provider_called(str(name)), table.get("base_url"), environ)
+                provider, profile = whose.provider, whose.profile
                 first = next((f for f in findings.found if f.profile == profile), None)
                 if first is not None:
                     raise InputError(f"{first.path} has a key for {provider} already, which comes first")
-                if name != _known(provider):
+                if name != _known(provider) or whose.base_url:
                     credential = structs.replace(credential, extra={_KEPT: {"id": str(name)}})
             except InputError as error:
                 findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
@@ -76,6 +78,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
                     original_label(profile, name),
                     ownership=ownership,
                     why=why,
+                    base_url=whose.base_url,
                 )
             )
     return findings
@@ -112,7 +115,13 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
                 plan.left_out.append(Skipped(one.profile, str(path), why))
                 continue
         name = _name_in(document, one.provider, _kept(one.credential))
+        there = _address(document, name)
+        if there and not fits(one.provider, one.base_url, there, target.environ):
+            plan.left_out.append(Skipped(one.profile, str(path), f"{name} there is {shown(there)}: {_ELSEWHERE}"))
+            continue
         table = _table(document, name)
+        if one.base_url and not there:
+            table["base_url"] = one.base_url
         table["api_key"] = value
         for fact in _FACTS:
             if fact in one.credential.metadata and fact not in table:
@@ -128,7 +137,16 @@ def connect(link: Link, target: Target) -> Plan:
     plan, path = Plan(NAME), _target(target)
     document = toml_in(path)
     for what in link.what:
-        name = _name_in(document, what.partition(":")[0])
+        provider, base_url = what.partition(":")[0], link.base_urls.get(what, "")
+        at_home = (n for n in _providers(document) if same_server(base_url, _address(document, n), target.environ))
+        name = next(at_home, _name_in(document, provider))
+        there = _address(document, name)
+        if base_url and not there and catalogue.provider(provider) is None:
+            _table(document, name)["base_url"] = base_url
+        elif not fits(provider, base_url, there, target.environ):
+            where = f"{name} there is {shown(there)}" if there else f"{name} there is the provider itself"
+            plan.left_out.append(Skipped(what, str(path), f"{where}: {_ELSEWHERE}"))
+            continue
         _table(document, name)["api_key"] = f"$({shlex.join(link.asks('token', what, tool=NAME))})"
     plan.writes.append(Write(path, toml_bytes(document), secret=_holds_secrets(document)))
     return plan
@@ -168,6 +186,13 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
         plan.writes.append(Write(path, toml_bytes(document)))
     del target
     return plan
+
+
+def _address(document: Any, name: str) -> str:
+    """The address that a table gives its provider, or nothing."""
+    table = _providers(document).get(name)
+    found = table.get("base_url") if isinstance(table, Mapping) else None
+    return str(found) if found else ""
 
 
 def _provider_called(name: str) -> ProviderId:
@@ -240,6 +265,7 @@ TOOL = Tool(
     places=places,
     ownership="vault; references: where they point",
     line="vault connect bmo",
+    addresses=True,
     helper="token",
     read=read,
     write=write,

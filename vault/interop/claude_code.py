@@ -8,7 +8,7 @@
 | ``ANTHROPIC_AUTH_TOKEN``, ``CLAUDE_CODE_OAUTH_TOKEN`` there | ``anthropic:settings-auth``, ``settings-oauth`` | vault |
 | ``apiKeyHelper`` in ``settings.json`` | ``anthropic:key-helper``, a reference, never run here | Claude Code |
 
-A login whose tokens are empty is one that ended. Where ``env`` names another server, its keys are that server's provider's.
+A login whose tokens are empty is one that ended. Where ``env`` names another server, its keys belong to that server.
 What else is in the documents (sign-ins of MCP servers, secrets of plug-ins) is kept beside the login, so that a login that is
 put back leaves nothing out. Each document can be read by its path alone, for that is how a login is read again.
 """
@@ -20,7 +20,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from vault.errors import InputError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, ApiKey, OAuth, Reference, Token
@@ -36,11 +35,12 @@ from vault.interop.claude_code_store import (
 )
 from vault.interop.entries import instant_of, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import home_of
 from vault.interop.plans import Target
 from vault.interop.sources import kind_of, read_json, shown_name
 from vault.interop.tools import Tool
 from vault.parsing import parse_json
-from vault.values import MAIN_AGENT, ProfileId, ProviderId, parse_secret, profile_id
+from vault.values import MAIN_AGENT, ProfileId, ProviderId, name_of, parse_secret, profile_id
 
 NAME = config.NAME
 _TITLE = "Claude Code"
@@ -75,7 +75,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     for path in _files(source, place):
         if kind_of(path) != "missing":
             findings.paths.append(str(path))
-            _read_file(findings, path, place)
+            _read_file(findings, path, place, environ)
     for entry in keychain_paths(place, environ) if source is None else []:
         _try_entry(findings, entry, place)
     if not findings.paths:
@@ -95,12 +95,12 @@ def _files(source: Path | None, place: Place) -> list[Path]:
     return [source.absolute()]
 
 
-def _read_file(findings: Findings, path: Path, place: Place) -> None:
+def _read_file(findings: Findings, path: Path, place: Place, environ: Mapping[str, str]) -> None:
     document = read_json(path)
     if not isinstance(document, dict):
         raise InputError(f"{path} is not one of Claude Code's: it holds no JSON object", hint="is it the right file?")
     if path.name.startswith("settings"):
-        _take_settings(findings, path, document)
+        _take_settings(findings, path, document, environ)
         return
     _take_login(findings, path, document, place)
     if "primaryApiKey" in document:
@@ -203,15 +203,19 @@ def _take_key(findings: Findings, path: Path, value: object) -> None:
         findings.skipped.append(Skipped("primaryApiKey", str(path), error.message))
 
 
-def _take_settings(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
+def _take_settings(findings: Findings, path: Path, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     env = document.get("env")
     for name in config.SETTINGS_NAMES if isinstance(env, dict) else ():
         if isinstance(env, dict) and name in env:
             try:
-                profile = profile_id(_provider_at(env.get("ANTHROPIC_BASE_URL")), config.SETTINGS_NAMES[name])
+                home = home_of(_ANTHROPIC, env.get("ANTHROPIC_BASE_URL"), environ, config.SETTINGS_NAMES[name])
+                profile = home.profile
+                if any(f.profile == profile for f in findings.found):
+                    profile = profile_id(home.provider, f"{name_of(profile)}#{config.SETTINGS_NAMES[name]}")
                 secret = usable_secret(env[name], "value")
                 credential: AnyCredential = ApiKey(key=secret) if name == "ANTHROPIC_API_KEY" else Token(token=secret)
-                findings.found.append(_owned(Found(MAIN_AGENT, profile, credential, str(path), label=name)))
+                found = Found(MAIN_AGENT, profile, credential, str(path), label=name, base_url=home.base_url)
+                findings.found.append(_owned(found))
             except InputError as error:
                 findings.skipped.append(Skipped(f"env.{name}", str(path), error.message))
     helper = document.get("apiKeyHelper")
@@ -219,29 +223,13 @@ def _take_settings(findings: Findings, path: Path, document: Mapping[str, Any]) 
         try:
             reference = Reference(scheme="command", target=parse_secret(helper.strip()))
             profile = profile_id(_ANTHROPIC, "key-helper")
-            findings.found.append(_owned(Found(MAIN_AGENT, profile, reference, str(path), label="apiKeyHelper")))
+            base_url = home_of(
+                _ANTHROPIC, env.get("ANTHROPIC_BASE_URL") if isinstance(env, dict) else "", environ
+            ).base_url
+            found = Found(MAIN_AGENT, profile, reference, str(path), label="apiKeyHelper", base_url=base_url)
+            findings.found.append(_owned(found))
         except InputError as error:
             findings.skipped.append(Skipped("apiKeyHelper", str(path), error.message))
-
-
-def _provider_at(url: object) -> ProviderId:
-    """The provider whose API is at an address. Raises InputError for one the catalogue doesn't have."""
-    from vault.providers import catalogue
-
-    if url is None or url == "":
-        return _ANTHROPIC
-    try:
-        host = (urlsplit(url).hostname or "") if isinstance(url, str) else ""
-    except ValueError:
-        host = ""
-    if host == "api.anthropic.com":
-        return _ANTHROPIC
-    for entry in catalogue.providers():
-        if host and entry.api and urlsplit(entry.api).hostname == host:
-            return entry.id
-    raise InputError(
-        f"it is for {shown_name(host or 'another server')}; log in under a provider id of your own for that"
-    )
 
 
 def _owned(found: Found) -> Found:
@@ -260,6 +248,7 @@ TOOL = Tool(
     ownership="keys: vault; login: Claude Code",
     line="vault connect claude-code",
     helper="api-key",
+    addresses=True,
     takes=frozenset({"anthropic"}),
     read=read,
     write=config.write,

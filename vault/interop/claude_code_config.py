@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from vault.errors import InputError
+from vault.errors import InputError, VaultError
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.claude_code_store import KEYCHAIN, PLATFORM, Place, place_of
 from vault.interop.commands import asks_a_vault, words_of
 from vault.interop.documents import object_in
 from vault.interop.findings import Found, Skipped
+from vault.interop.homes import fits, shown
 from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of
 from vault.interop.styled import mode_of, styled
+from vault.providers import base_urls
 from vault.values import ProfileId, Secret, provider_of
 
 NAME = "claude-code"
@@ -45,6 +48,7 @@ _COMPETING = frozenset(
         "ANTHROPIC_IDENTITY_TOKEN_FILE",
     }
 )
+_BASE = "ANTHROPIC_BASE_URL"
 _EXEC = "vault exec --tool claude-code -- claude"
 
 
@@ -79,11 +83,19 @@ def connect(link: Link, target: Target) -> Plan:
     settings = object_in(place.settings)
     old, env = settings.get(HELPER), settings.get("env")
     env = env if isinstance(env, dict) else {}
-    moved = env.get("ANTHROPIC_BASE_URL") or target.environ.get("ANTHROPIC_BASE_URL")
-    if provider_of(ProfileId(what)) != "anthropic" and not moved:
+    moved = env.get(_BASE) or target.environ.get(_BASE)
+    provider, base_url = provider_of(ProfileId(what)), link.base_urls.get(what, "")
+    if provider != "anthropic" and not moved:
         raise InputError(
             f"Claude Code would send {what} to Anthropic",
             hint="set ANTHROPIC_BASE_URL in its settings first, or name a profile of anthropic",
+        )
+    if base_url and not moved:
+        settings["env"] = env = {**env, _BASE: base_urls.carried("anthropic", base_url)[_BASE]}
+    elif provider == "anthropic" and not _fits(base_url, moved, target.environ):
+        raise InputError(
+            f"Claude Code would send {what} to {shown(moved)}, which ANTHROPIC_BASE_URL names, and it doesn't belong there",
+            hint="take the address out, or store what belongs there: vault login anthropic --base-url URL",
         )
     if isinstance(old, str) and old.strip() and not is_ours(old):
         plan.notes.append("another apiKeyHelper was there; vault disconnect claude-code puts it back")
@@ -114,20 +126,57 @@ def disconnect(target: Target) -> Plan:
     return plan
 
 
-def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
-    """A key or a token of anthropic on a file descriptor; a bearer token of a gateway in its variable."""
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
+    """A key or a token of anthropic on a file descriptor; a bearer token of a gateway in its variable.
+
+    The address goes along, where the settings, which come before variables, don't lead elsewhere.
+    """
+    settings, left_out = _addresses(target), {}
     for one in outgoing:
         secret = one.credential.secret()
         if one.provider != "anthropic" or not secret:
             continue
+        wrong = [address for address in settings if not _fits(one.base_url, address, target.environ)]
+        if wrong:
+            left_out[one.profile] = f"Claude Code's settings lead to {shown(wrong[0])}, where it doesn't belong"
+            continue
+        address = base_urls.carried("anthropic", one.base_url) if one.base_url else {}
+        moved = {n for n in base_urls.movers("anthropic") if not one.base_url and _leads(n, target)}
         is_token = isinstance(one.credential, Token) and not secret.startswith(OAUTH_PREFIX)
         if is_token:
             name, held = "ANTHROPIC_AUTH_TOKEN", {"ANTHROPIC_AUTH_TOKEN": Secret(secret)}
-            return Injection(held, _COMPETING - {name}, used=(one.profile,))
+            held |= {n: Secret(url) for n, url in address.items()}
+            return Injection(held, (_COMPETING | moved) - {name}, used=(one.profile,), left_out=left_out)
         is_key = isinstance(one.credential, ApiKey) and not secret.startswith(OAUTH_PREFIX)
         name = _KEY_FD if is_key else _OAUTH_FD
-        return Injection({}, _COMPETING - {name}, {name: Secret(secret)}, (one.profile,))
-    return Injection({})
+        held = {n: Secret(url) for n, url in address.items()}
+        return Injection(held, (_COMPETING | moved) - {name}, {name: Secret(secret)}, (one.profile,), left_out)
+    return Injection({}, left_out=left_out)
+
+
+def _addresses(target: Target) -> list[str]:
+    """The addresses that Claude Code's settings name: the user's, and those of the folder it is started in."""
+    here = [Path.cwd() / ".claude" / name for name in ("settings.json", "settings.local.json")]
+    found = []
+    for path in (place_of(target.environ, target.home, target.path).settings, *here):
+        try:
+            env = object_in(path).get("env")
+        except VaultError:
+            continue
+        address = env.get(_BASE) if isinstance(env, dict) else None
+        found += [str(address)] if address else []
+    return found
+
+
+def _leads(name: str, target: Target) -> bool:
+    value = target.environ.get(name, "").strip()
+    return bool(value) and not _fits("", value, target.environ)
+
+
+def _fits(base_url: str, address: object, environ: Mapping[str, str]) -> bool:
+    """Whether Anthropic's own or a gateway's credential may go to an address, with or without the version it ends in."""
+    versioned = isinstance(address, str) and fits("anthropic", base_url, address.rstrip("/") + "/v1", environ)
+    return versioned or fits("anthropic", base_url, address, environ)
 
 
 def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:

@@ -17,6 +17,7 @@ from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Token
 from vault.interop.documents import json_bytes, mapping_in, object_in
 from vault.interop.entries import instant_of, original_label, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import fits, home_of, shown
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
@@ -43,7 +44,15 @@ _IDS = {
 }
 _NAMES = {provider: name for name, provider in _IDS.items() if provider != "openai"}
 _AWS = {"accessKey": "AWS_ACCESS_KEY_ID", "secretKey": "AWS_SECRET_ACCESS_KEY", "sessionToken": "AWS_SESSION_TOKEN"}
+_COMPATIBLE = "openAiApiKey"
+_LEGACY_ADDRESSES = {
+    "apiKey": "anthropicBaseUrl",
+    "geminiApiKey": "geminiBaseUrl",
+    _COMPATIBLE: "openAiBaseUrl",
+    "requestyApiKey": "requestyBaseUrl",
+}
 _LEGACY = {
+    _COMPATIBLE: "openai",
     "apiKey": "anthropic",
     "openRouterApiKey": "openrouter",
     "openAiNativeApiKey": "openai",
@@ -83,9 +92,9 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         providers = document.get("providers")
         if isinstance(providers, dict):
             for name, entry in providers.items():
-                _take(findings, path, name, entry)
+                _take(findings, path, name, entry, environ)
         elif path.name == "secrets.json":
-            _take_legacy(findings, path, document)
+            _take_legacy(findings, path, document, environ)
         else:
             raise InputError(f"{path} is no providers.json: it has no providers", hint="is it the right file?")
     return findings
@@ -103,6 +112,10 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         kept = entry.get("settings")
         settings = (kept if isinstance(kept, dict) else {}) | {"provider": name}
         try:
+            if one.base_url and not settings.get("baseUrl"):
+                settings["baseUrl"] = one.base_url
+            elif not fits(one.provider, one.base_url, settings.get("baseUrl"), target.environ):
+                raise InputError(f"{_TITLE} has {shown(settings.get('baseUrl'))} there, where it doesn't belong")
             fields = _fields(one)
         except InputError as error:
             plan.left_out.append(Skipped(one.profile, str(path), error.message))
@@ -136,7 +149,7 @@ def _fields(one: Outgoing) -> dict[str, Any]:
     raise InputError(f"{_TITLE} would have to renew it, and the vault does: give it an API key")
 
 
-def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
+def _take(findings: Findings, path: Path, name: str, entry: object, environ: Mapping[str, str]) -> None:
     settings = entry.get("settings") if isinstance(entry, dict) else None
     if not isinstance(settings, dict):
         findings.skipped.append(Skipped(shown_name(name), str(path), "it has no settings"))
@@ -144,6 +157,7 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
     held: list[tuple[str, AnyCredential]] = []
     try:
         provider = foreign_provider(_IDS.get(name) or aliases.canonical(name) or name)
+        whose = home_of(provider, settings.get("baseUrl"), environ)
         if settings.get("apiKey"):
             held.append((DEFAULT_NAME, ApiKey(key=usable_secret(settings["apiKey"], "key"))))
         auth, aws = settings.get("auth"), settings.get("aws")
@@ -156,11 +170,20 @@ def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
         findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
         return
     for named, credential in held:
-        profile = profile_id(provider, named)
+        of_server = isinstance(credential, ApiKey)
+        profile = whose.profile if of_server else profile_id(provider, named)
+        provider = provider_of(profile)
         ownership, why = ownership_of(ProviderId(provider), credential, _TITLE)
         findings.found.append(
             Found(
-                MAIN_AGENT, profile, credential, str(path), original_label(profile, name), ownership=ownership, why=why
+                MAIN_AGENT,
+                profile,
+                credential,
+                str(path),
+                original_label(profile, name),
+                ownership=ownership,
+                why=why,
+                base_url=whose.base_url if of_server else "",
             )
         )
 
@@ -177,7 +200,8 @@ def _login(auth: Mapping[str, Any]) -> AnyCredential:
     )
 
 
-def _take_legacy(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
+def _take_legacy(findings: Findings, path: Path, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    state = object_in(path.with_name("globalState.json"))
     for name, value in document.items():
         provider = _LEGACY.get(name)
         if provider is None or catalogue.provider(provider) is None:
@@ -185,17 +209,25 @@ def _take_legacy(findings: Findings, path: Path, document: Mapping[str, Any]) ->
                 Skipped(shown_name(name), str(path), "it is no key of a provider that is known here")
             )
             continue
-        if any(provider_of(f.profile) == provider for f in findings.found):
+        if any(provider_of(f.profile) == provider and f.path != str(path) for f in findings.found):
             findings.skipped.append(Skipped(name, str(path), "the current settings come before it"))
             continue
         try:
             credential = ApiKey(key=usable_secret(value, "key"))
+            if name == _COMPATIBLE and not state.get(_LEGACY_ADDRESSES[name]):
+                raise InputError("nothing says which server it is for")
+            whose = home_of(ProviderId(provider), state.get(_LEGACY_ADDRESSES.get(name, "")), environ)
+            if any(f.profile == whose.profile for f in findings.found):
+                raise InputError(f"another one is {whose.profile}")
         except InputError as error:
             findings.skipped.append(Skipped(name, str(path), error.message))
             continue
-        profile = profile_id(ProviderId(provider), DEFAULT_NAME)
-        ownership, why = ownership_of(ProviderId(provider), credential, _TITLE)
-        findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+        ownership, why = ownership_of(whose.provider, credential, _TITLE)
+        findings.found.append(
+            Found(
+                MAIN_AGENT, whose.profile, credential, str(path), ownership=ownership, why=why, base_url=whose.base_url
+            )
+        )
 
 
 TOOL = Tool(
@@ -204,6 +236,7 @@ TOOL = Tool(
     places=places,
     ownership="keys: vault; sign-ins: Cline",
     line="vault export cline",
+    addresses=True,
     read=read,
     write=write,
 )

@@ -24,10 +24,12 @@ from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Token
 from vault.interop import codex_config as config
 from vault.interop import codex_writing as writing
+from vault.interop.codex_providers import address_of_key, take_providers
 from vault.interop.codex_store import EPHEMERAL, FILE, RING, document_at, locked, place_of
 from vault.interop.codex_writing import KEPT, NAME
 from vault.interop.entries import ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import home_of
 from vault.interop.plans import Target
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Tool
@@ -67,20 +69,28 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     if mode not in (FILE, EPHEMERAL):
         why = f"config.toml may keep the login in the OS keyring; read it with --from {str(place.entry)!r}"
         findings.skipped.append(Skipped(str(place.entry), str(place.config), why))
+    if not named or (source is not None and source.name == "config.toml"):
+        take_providers(findings, place, environ)
     if mode == RING or (mode != FILE and kind_of(path) == "missing"):
         findings.paths.append(str(place.config))
         if kind_of(path) != "missing":
             findings.skipped.append(Skipped("auth.json", str(path), "Codex uses the OS keyring, and not this file"))
         return findings
     if kind_of(path) == "missing" and not str(path).startswith("keyring:"):
+        if findings.found:
+            findings.paths.append(str(place.config))
+            return findings
         raise NotFound(f"{_TITLE} has no {path}", hint="sign in with codex login, or name its folder with --from")
     document = document_at(path)
     findings.paths.append(str(path))
-    _take(findings, path, document)
+    findings.paths += [str(place.config)] if findings.found else []
+    _take(findings, path, document, address_of_key(place), environ)
     return findings
 
 
-def _take(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
+def _take(
+    findings: Findings, path: Path, document: Mapping[str, Any], address: str, environ: Mapping[str, str]
+) -> None:
     mode = _mode(document)
     try:
         if mode in _NOT_TAKEN:
@@ -91,6 +101,10 @@ def _take(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
                 "it is logged out" if not mode else f"its auth_mode {shown_name(mode)} is one vault doesn't know"
             )
         profile, credential, label, account = _credential(mode, document, field)
+        base_url = ""
+        if isinstance(credential, ApiKey) and provider_of(profile) == "openai":
+            home = home_of(provider_of(profile), address, environ)
+            profile, base_url = home.profile, home.base_url
     except InputError as error:
         findings.skipped.append(Skipped(shown_name(mode or "auth.json"), str(path), error.message))
         return
@@ -98,7 +112,9 @@ def _take(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
     if isinstance(credential, OAuth):
         ownership = "external"
         why = why if credential.refresh else "Codex keeps it; the vault reads it there at every use"
-    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), label, account, ownership, why))
+    findings.found.append(
+        Found(MAIN_AGENT, profile, credential, str(path), label, account, ownership, why, base_url=base_url)
+    )
     for other, name in _IN_ORDER:
         if other != field and document.get(other):
             why = f"Codex does not use it while its auth_mode is {mode}"
@@ -204,6 +220,7 @@ TOOL = Tool(
     ownership="keys: vault; ChatGPT login: Codex",
     line="vault connect codex",
     helper="api-key",
+    addresses=True,
     takes=frozenset({"openai", "amazon-bedrock"}),
     read=read,
     write=writing.write,

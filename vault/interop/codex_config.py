@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from vault.addresses import is_loopback_host
 from vault.errors import InputError
 from vault.events.credentials import ApiKey
+from vault.interop.codex_providers import leads_elsewhere
 from vault.interop.codex_store import Place, place_of
 from vault.interop.codex_writing import NAME
 from vault.interop.commands import asks_a_vault
@@ -24,6 +25,7 @@ from vault.interop.findings import Found, Skipped
 from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write
 from vault.interop.sources import shown_name
 from vault.interop.styled import mode_of
+from vault.providers import base_urls
 from vault.values import ProfileId, Secret, provider_of
 
 if TYPE_CHECKING:
@@ -91,12 +93,23 @@ def disconnect(target: Target) -> Plan:
     return plan
 
 
-def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """An API key of openai in Codex's own variable; what Codex reads beside it is taken away."""
+    place, left_out = place_of(target.environ, target.home, target.path), {}
     for one in outgoing:
         if one.provider == "openai" and isinstance(one.credential, ApiKey):
-            return Injection({_KEY: Secret(one.credential.key)}, _COMPETING - {_KEY}, used=(one.profile,))
-    return Injection({})
+            if why := leads_elsewhere(place, one.base_url, target.environ):
+                left_out[one.profile] = why
+                continue
+            movers = {n for n in base_urls.movers("openai") if not one.base_url and _leads(n, target)}
+            gone = (_COMPETING | movers) - {_KEY}
+            return Injection({_KEY: Secret(one.credential.key)}, gone, used=(one.profile,), left_out=left_out)
+    return Injection({}, left_out=left_out)
+
+
+def _leads(name: str, target: Target) -> bool:
+    """Whether a variable of the environment leads OpenAI's programs to another server."""
+    return bool(base_urls.moved_by("openai", {name: target.environ.get(name, "")})[1])
 
 
 def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
@@ -164,7 +177,7 @@ def _address(link: Link, what: str) -> str:
     from vault.providers import catalogue
 
     provider = provider_of(ProfileId(what))
-    said = link.options.get("base_url", "")
+    said = link.base_urls.get(what, "") or link.options.get("base_url", "")
     if said:
         parts = urlsplit(said)
         if parts.scheme != "https" and not is_loopback_host(parts.hostname or ""):

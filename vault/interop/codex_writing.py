@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vault.events.credentials import ApiKey, Cloud, OAuth, Token
-from vault.interop.codex_store import FILE, place_of
+from vault.interop.codex_providers import leads_elsewhere
+from vault.interop.codex_store import FILE, Place, place_of
 from vault.interop.documents import object_in
 from vault.interop.findings import Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
@@ -36,7 +37,12 @@ def write(outgoing: Sequence[Outgoing], _: Mapping[ProviderId, Sequence[ProfileI
     place = place_of(target.environ, target.home, target.path)
     document, mode = object_in(place.auth), place.mode()
     for one in sorted(outgoing, key=lambda o: o.provider != "openai"):
-        why = _refusal(one, document, target.now) or _unused(mode) or ("Codex keeps one" if plan.written else "")
+        why = (
+            _refusal(one, document, target.now)
+            or _elsewhere(one, place, target)
+            or _unused(mode)
+            or ("Codex keeps one" if plan.written else "")
+        )
         if why:
             plan.left_out.append(Skipped(one.profile, str(place.auth), why))
             continue
@@ -72,6 +78,13 @@ def _refusal(one: Outgoing, document: Mapping[str, Any], now: int) -> str:
         return "Codex is signed in to ChatGPT; codex logout first, or vault connect codex"
     expires = credential.expires()
     return "it has ended" if expires is not None and expires <= now else ""
+
+
+def _elsewhere(one: Outgoing, place: Place, target: Target) -> str:
+    """Why a key must not go where Codex's configuration leads it; nothing for everything else."""
+    if one.provider != "openai" or not isinstance(one.credential, ApiKey):
+        return f"it belongs to {one.base_url}" if one.base_url else ""
+    return leads_elsewhere(place, one.base_url, target.environ)
 
 
 def _newer(one: Outgoing, document: Mapping[str, Any]) -> str:

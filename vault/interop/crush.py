@@ -32,12 +32,12 @@ from vault.interop.crush_entries import (
     asks_the_vault,
     credentials_of,
     oauth_of,
-    profile_name,
-    provider_called,
 )
+from vault.interop.crush_homes import addresses_in, elsewhere, home_of_entry, is_same, providers_in
 from vault.interop.documents import object_in
 from vault.interop.entries import original_label
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import fits, same_server
 from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.styled import mode_of, styled
@@ -45,7 +45,7 @@ from vault.interop.tools import Orders, Tool
 from vault.log.filelock import FileLock
 from vault.providers import aliases, catalogue
 from vault.spelling import provider_original
-from vault.values import MAIN_AGENT, Secret, profile_id, provider_of
+from vault.values import MAIN_AGENT, Secret
 
 NAME, _TITLE = "crush", "Crush"
 _FILE = "crush.json"
@@ -69,10 +69,11 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         where = source if source is not None else places(environ, home)[0]
         raise NotFound(f"{_TITLE} keeps nothing at {where}", hint="name its crush.json with --from")
     findings = Findings(NAME, [str(f) for f in files])
+    addresses = addresses_in(files)
     for path in files:
         document = object_in(path)
-        for name, entry in _providers(document, path).items():
-            _take(findings, path, name, entry)
+        for name, entry in providers_in(document, path).items():
+            _take(findings, path, name, entry, addresses, environ)
         servers = document.get("mcp")
         for name, server in servers.items() if isinstance(servers, dict) else ():
             if isinstance(server, dict) and server.get("oauth_token"):
@@ -85,11 +86,15 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     """Put keys, references and whole logins into the data file. Raises InputError, StorageError."""
     plan, path = Plan(NAME), _target(target)
     document = object_in(path)
-    before = _copy(document, path)
+    before, addresses = _copy(document, path), addresses_in(_files(target))
     for one in outgoing:
         name = _id_of(one)
         entry = dict(before.get(name, {}))
         try:
+            if one.base_url and not addresses.get(name):
+                entry["base_url"] = one.base_url
+            elif not fits(one.provider, one.base_url, addresses.get(name), target.environ):
+                raise InputError(elsewhere(addresses.get(name)))
             if name in LOGINS and not isinstance(one.credential, OAuth) and one.provider == "github-copilot":
                 raise InputError(
                     "crush login copilot takes it from apps.json itself; vault export copilot puts it there"
@@ -114,11 +119,18 @@ def connect(link: Link, target: Target) -> Plan:
     """``api_key`` of each provider in the data file asks the vault. Raises InputError, StorageError."""
     plan, path = Plan(NAME), _target(target)
     document = object_in(path)
-    providers = _copy(document, path)
+    providers, addresses = _copy(document, path), addresses_in(_files(target))
     for what in link.what:
-        name = _known(what.partition(":")[0])
+        provider, base_url = what.partition(":")[0], link.base_urls.get(what, "")
+        at_home = (name for name, address in addresses.items() if same_server(base_url, address, target.environ))
+        name = next(at_home, _known(provider))
         entry = providers.get(name, {})
         there = entry.get("api_key")
+        if base_url and not addresses.get(name) and catalogue.provider(provider) is None:
+            entry = {**entry, "base_url": base_url}
+        elif not fits(provider, base_url, addresses.get(name), target.environ):
+            plan.left_out.append(Skipped(what, str(path), elsewhere(addresses.get(name))))
+            continue
         if entry.get("oauth"):
             why = f"{_TITLE} goes on refreshing a sign-in of its own there; crush logout {name} first"
             plan.left_out.append(Skipped(what, str(path), why))
@@ -133,11 +145,10 @@ def connect(link: Link, target: Target) -> Plan:
 def disconnect(target: Target) -> Plan:
     """Take out every ``api_key`` that is ours, in both files. Raises InputError, StorageError."""
     plan = Plan(NAME)
-    files = [_target(target)] if target.path is not None else places(target.environ, target.home)
-    for path in files:
+    for path in _files(target):
         document = object_in(path)
         providers = {}
-        for name, entry in _providers(document, path).items():
+        for name, entry in providers_in(document, path).items():
             key = entry.get("api_key") if isinstance(entry, dict) else None
             mine = asks_the_vault(key) and target.asks(words_of(str(key).strip()[2:-1]), "token", tool=NAME)
             if asks_the_vault(key) and not mine:
@@ -151,19 +162,27 @@ def disconnect(target: Target) -> Plan:
     return plan
 
 
-def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """The variables that Crush's own list of providers names."""
     values: dict[str, Secret] = {}
     used = []
+    left_out = {}
+    here = [folder / name for folder in (Path.cwd(), *Path.cwd().parents) for name in (f".{_FILE}", _FILE)]
+    addresses = addresses_in([*here, *_files(target)])
     for one in outgoing:
         secret = one.credential.secret()
+        address = addresses.get(_known(one.provider))
+        if not fits(one.provider, one.base_url, address, target.environ):
+            left_out[one.profile] = elsewhere(address)
+            continue
         if secret and (not isinstance(one.credential, OAuth) or one.provider == "hyper"):
             listed = aliases.known_as("catwalk", one.provider) is not None
             names = aliases.env_as("catwalk", one.provider)[:1] if listed else catalogue.env_names(one.provider)
             values |= dict.fromkeys(names, Secret(secret))
             used += [one.profile] if names else []
     stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
-    return Injection(values, frozenset(stale | {f"CRUSH_{name}" for name in values}), used=used)
+    stale |= {f"CRUSH_{name}" for name in values}
+    return Injection(values, frozenset(stale), used=used, left_out=left_out)
 
 
 def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
@@ -174,7 +193,8 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
         document = object_in(path)
         providers = _copy(document, path)
         for one in [f for f in held.values() if f.path == str(path)]:
-            name = next((n for n, e in providers.items() if _same(n, e, one)), None)
+            addresses = addresses_in(_files(target))
+            name = next((n for n, e in providers.items() if is_same(n, e, one, addresses, target.environ)), None)
             if name is None:
                 plan.left_out.append(Skipped(one.profile, str(path), "it is no longer there"))
             else:
@@ -183,7 +203,6 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
     for one in found:
         if not isinstance(one.credential, ApiKey):
             plan.left_out.append(Skipped(one.profile, one.path, f"{_TITLE} keeps a sign-in itself"))
-    del target
     return plan
 
 
@@ -202,21 +221,36 @@ def lock(target: Target) -> Iterator[None]:
         yield
 
 
-def _take(findings: Findings, path: Path, name: str, entry: object) -> None:
+def _take(
+    findings: Findings,
+    path: Path,
+    name: str,
+    entry: object,
+    addresses: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> None:
     try:
         credentials = credentials_of(name, entry)
+        homes = [home_of_entry(name, credential, addresses, environ) for credential, _, _ in credentials]
     except InputError as error:
         findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
         return
-    for credential, ownership, why in credentials:
-        profile = profile_id(provider_called(name), profile_name(credential))
+    for (credential, ownership, why), home in zip(credentials, homes, strict=True):
+        profile = home.profile
         first = next((f for f in findings.found if f.profile == profile), None)
         if first is not None:
             findings.skipped.append(Skipped(shown_name(name), str(path), f"the one in {first.path} comes before it"))
             continue
         findings.found.append(
             Found(
-                MAIN_AGENT, profile, credential, str(path), original_label(profile, name), ownership=ownership, why=why
+                MAIN_AGENT,
+                profile,
+                credential,
+                str(path),
+                original_label(profile, name),
+                ownership=ownership,
+                why=why,
+                base_url=home.base_url,
             )
         )
 
@@ -238,17 +272,6 @@ def _login(one: Outgoing, name: str, entry: Mapping[str, Any], now: int) -> dict
     return {"api_key": credential.access, "oauth": {**fresh, **there} if same and isinstance(there, dict) else fresh}
 
 
-def _same(name: str, entry: Any, one: Found) -> bool:
-    """Whether an entry is the one that something was found in, and holds it still."""
-    try:
-        held = credentials_of(name, entry)
-    except InputError:
-        return False
-    return provider_called(name) == provider_of(one.profile) and any(
-        isinstance(c, ApiKey) and c.key == one.credential.secret() for c, _, _ in held
-    )
-
-
 def _id_of(one: Outgoing) -> str:
     """What Crush calls a provider: what it was called there, else by its own list."""
     kept = one.credential.extra.get(KEPT)
@@ -268,16 +291,9 @@ def _command(link: Link, what: str) -> str:
     return f"$({shlex.join(link.asks('token', what, tool=NAME))})"
 
 
-def _providers(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    found = document.get("providers", {})
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is not one of {_TITLE}'s: providers is not an object", hint="is it the right file?")
-    return found
-
-
 def _copy(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The providers, to be changed. Raises InputError."""
-    providers = _providers(document, path)
+    providers = providers_in(document, path)
     odd = next((name for name, entry in providers.items() if not isinstance(entry, dict)), None)
     if odd is not None:
         raise InputError(f"{path} has a provider {shown_name(odd)} that is not an object", hint="mend it first")
@@ -292,7 +308,7 @@ def _changed(plan: Plan, path: Path, document: Mapping[str, Any], providers: Map
     elif not providers:
         full.pop("providers")
     if full != document:
-        secret = any(_is_secret(entry) for entry in (*providers.values(), *_providers(document, path).values()))
+        secret = any(_is_secret(entry) for entry in (*providers.values(), *providers_in(document, path).values()))
         plan.writes.append(Write(path, styled(path, full), mode_of(path), secret=secret or "mcp" in document))
     return plan
 
@@ -305,6 +321,10 @@ def _is_secret(entry: Any) -> bool:
         else {1}
     )
     return bool(fields) or not (key is None or asks_the_vault(key))
+
+
+def _files(target: Target) -> list[Path]:
+    return [_target(target)] if target.path is not None else places(target.environ, target.home)
 
 
 def _target(target: Target) -> Path:
@@ -322,6 +342,7 @@ TOOL = Tool(
     places=places,
     ownership="keys: vault; Hyper: Crush; Copilot: both",
     line="vault connect crush",
+    addresses=True,
     helper="token",
     read=read,
     write=write,

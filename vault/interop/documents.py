@@ -71,6 +71,12 @@ def yaml_in(path: Path) -> Any:
     return found
 
 
+def yaml_list_in(path: Path) -> list[Any]:
+    """The YAML list in a file. Raises InputError, StorageError."""
+    found = None if kind_of(path) == "missing" else yaml_document(read_text(path), str(path))
+    return list(found) if isinstance(found, list) else []
+
+
 def yaml_bytes(document: Any, path: Path) -> bytes:
     """The YAML document of a file as text. Raises InputError for one that can't be written as it was read."""
 

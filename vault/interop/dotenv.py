@@ -20,14 +20,16 @@ from vault.events.credentials import AnyCredential, ApiKey, Token
 from vault.interop.dotenv_lines import bindings, set_otherwise, users_of, values, with_value, without
 from vault.interop.entries import key_or_reference, ownership_of
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import fits, home_of, shown
 from vault.interop.plans import Injection, Link, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.styled import mode_of
 from vault.interop.tools import Orders, Tool
 from vault.pointers import pointer_in
 from vault.providers import catalogue
+from vault.providers.base_urls import carried, moved_by, movers
 from vault.providers.stored import can_be_a_secrets
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id, provider_of
+from vault.values import MAIN_AGENT, ProfileId, ProviderId, Secret, name_of, profile_id, provider_of
 
 NAME, _TITLE = "dotenv", ".env files"
 
@@ -50,7 +52,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         variables = values(read_text(file))
         for name, value in variables.items():
             try:
-                _take(findings, file, name, value)
+                _take(findings, file, name, value, variables, environ)
             except InputError as error:
                 findings.skipped.append(Skipped(shown_name(name), str(file), error.message))
         findings.found = [_with_names(f, variables) if f.path == str(file) else f for f in findings.found]
@@ -76,8 +78,12 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             plan.left_out.append(Skipped(one.profile, str(path), why))
         elif not names:
             plan.left_out.append(Skipped(one.profile, str(path), "no environment variable is known for it"))
+        elif why := _elsewhere(one, values(text), target.environ):
+            plan.left_out.append(Skipped(one.profile, str(path), why))
         else:
             there = {b.key for b in bindings(text)}
+            for variable, url in (carried(one.provider, one.base_url) if one.base_url else {}).items():
+                text = with_value(text, variable, url)
             name = next((n for n in names if n in there), names[0])
             for variable in (name, *one.env):
                 text = with_value(text, variable, one.credential.secret() or "")
@@ -98,7 +104,8 @@ def scrub(found: Sequence[Found], _: Link, target: Target) -> Plan:
             gone -= set(used)
         if gone:
             plan.writes.append(Write(Path(path), without(text, gone).encode(), mode_of(Path(path))))
-            plan.notes.append(f"{path} no longer sets {', '.join(sorted(gone))}: vault exec -- PROGRAM does")
+            named = "".join(f" --provider {f.profile}" for f in found if f.path == path and f.base_url)
+            plan.notes.append(f"{path} no longer sets {', '.join(sorted(gone))}: vault exec{named} -- PROGRAM does")
     del target
     return plan
 
@@ -127,21 +134,51 @@ def _removable(text: str, found: Sequence[Found], plan: Plan, path: str) -> set[
     return gone
 
 
-def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
-    """The variables themselves, of those that have a secret and a variable for it: nothing else is handed out."""
-    given = [(one, secret) for one in outgoing if (secret := one.credential.secret()) and _names(one)]
+def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
+    """The variables themselves, of those that have a secret and a variable for it: nothing else is handed out.
+
+    What would lead a provider's programs to another server than the credential's is taken away.
+    """
+    untold = [one for one in outgoing if one.base_url and not carried(one.provider, one.base_url)]
+    given = [(o, secret) for o in outgoing if o not in untold and (secret := o.credential.secret()) and _names(o)]
     used = [one.profile for one, _ in given]
     further = {name: Secret(secret) for one, secret in reversed(given) for name in one.env}
     held = further | {name: Secret(secret) for one, secret in given for name in catalogue.env_names(one.provider)}
-    stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))} - set(held)
-    return Injection(held, frozenset(stale), used=used)
+    for one, _ in given:
+        held |= {n: Secret(url) for n, url in carried(one.provider, one.base_url).items()} if one.base_url else {}
+    stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))}
+    stale |= {name for profile in used for name in movers(provider_of(profile)) if _leads(profile, name, target)}
+    why = {o.profile: f"no variable would tell a program of {o.provider} that it is for {o.base_url}" for o in untold}
+    return Injection(held, frozenset(stale - set(held)), used=used, left_out=why)
+
+
+def _leads(profile: ProfileId, name: str, target: Target) -> bool:
+    """Whether a variable of the environment leads to another server."""
+    return bool(moved_by(provider_of(profile), {name: target.environ.get(name, "")})[1])
+
+
+def _elsewhere(one: Outgoing, variables: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """Why a key must not go into a file; nothing where it may."""
+    variable, address = moved_by(one.provider, variables)
+    if address and not fits(one.provider, one.base_url, address, environ):
+        return f"{variable} there leads to {shown(address)}, where it doesn't belong"
+    if one.base_url and not carried(one.provider, one.base_url):
+        return f"no variable would tell a program of {one.provider} that it is for {one.base_url}"
+    return ""
 
 
 def _names(one: Outgoing) -> tuple[str, ...]:
     return (*catalogue.env_names(one.provider), *one.env)
 
 
-def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
+def _take(
+    findings: Findings,
+    file: Path,
+    name: str,
+    value: str | None,
+    variables: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> None:
     providers = catalogue.providers_of_variable(name)
     if not providers:
         return
@@ -150,18 +187,22 @@ def _take(findings: Findings, file: Path, name: str, value: str | None) -> None:
         findings.skipped.append(Skipped(name, str(file), "it is no key, or a part of one"))
         return
     credential = key_or_reference(value, "value")
+    home = home_of(provider, moved_by(provider, variables)[1], {**environ, **variables})
+    provider, own = home.provider, name_of(home.profile)
     same = [f for f in findings.found if provider_of(f.profile) == provider and _same(f.credential, credential)]
     if same:
         findings.skipped.append(Skipped(name, str(file), f"it is the same as {same[0].profile}"))
         return
     taken = {f.profile for f in findings.found}
-    profile = profile_id(provider, DEFAULT_NAME)
+    profile = home.profile
     if profile in taken:
-        profile = profile_id(provider, name.lower())
+        profile = profile_id(provider, f"{own}#{name.lower()}" if home.base_url else name.lower())
     if profile in taken:
         findings.found = [f for f in findings.found if f.profile != profile]
     ownership, why = ownership_of(ProviderId(provider), credential, _TITLE)
-    findings.found.append(Found(MAIN_AGENT, ProfileId(profile), credential, str(file), ownership=ownership, why=why))
+    findings.found.append(
+        Found(MAIN_AGENT, profile, credential, str(file), ownership=ownership, why=why, base_url=home.base_url)
+    )
 
 
 def _same(one: AnyCredential, other: AnyCredential) -> bool:
@@ -179,6 +220,7 @@ TOOL = Tool(
     places=places,
     ownership="vault",
     line="vault exec -- PROGRAM",
+    addresses=True,
     read=read,
     write=write,
     scrub=scrub,

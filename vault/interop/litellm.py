@@ -1,10 +1,10 @@
 """LiteLLM: ``api_key`` of the models in a proxy's ``config.yaml``, and the sign-ins it keeps.
 
-A value ``os.environ/NAME`` is a reference. Each model's key is its provider's (the part of ``model`` before the slash); further
-keys of one provider are named after ``model_name``. The GitHub token of ``github_copilot/access-token`` doesn't rotate; the
-ChatGPT login of ``chatgpt/auth.json`` does, and LiteLLM goes on refreshing it. Written back, keys go into the variables the
-configuration names where it names some: a ``.env`` beside it, which ``vault export dotenv`` writes. So nothing is written here;
-serve it with ``vault exec``.
+A value ``os.environ/NAME`` is a reference. Each model's key is its provider's (the part of ``model`` before the slash), or that
+of the server in ``api_base``; further keys of one provider are named after ``model_name``. The GitHub token of
+``github_copilot/access-token`` doesn't rotate; the ChatGPT login of ``chatgpt/auth.json`` does, and LiteLLM goes on refreshing
+it. Written back, keys go into the variables the configuration names where it names some: a ``.env`` beside it, which ``vault
+export dotenv`` writes. So nothing is written here; serve it with ``vault exec``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from vault.interop.documents import object_in, yaml_in
 from vault.interop.dotenv import inject
 from vault.interop.entries import former_profile, key_or_reference, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import Home, address_in, home_of
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Tool
 from vault.providers import aliases, catalogue
+from vault.providers.base_urls import name_after
 from vault.values import (
     DEFAULT_NAME,
     MAIN_AGENT,
@@ -31,6 +33,7 @@ from vault.values import (
     foreign_profile,
     foreign_provider,
     moment_of,
+    name_of,
     profile_id,
 )
 
@@ -67,7 +70,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
             elif path.suffix == ".json":
                 _take_login(findings, path, _CHATGPT, object_in(path))
             else:
-                _take_models(findings, path, yaml_in(path))
+                _take_models(findings, path, yaml_in(path), environ)
         except InputError as error:
             if source is not None:
                 raise
@@ -82,7 +85,7 @@ def _take_login(findings: Findings, path: Path, profile: ProfileId, document: Ma
         findings.skipped.append(Skipped(path.name, str(path), error.message))
 
 
-def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) -> None:
+def _take_models(findings: Findings, path: Path, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     models = document.get("model_list")
     for model in models if isinstance(models, list) else []:
         parameters = model.get("litellm_params") if isinstance(model, dict) else None
@@ -94,14 +97,20 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
             prefix = kind[0] if kind[1] else "openai"
             spelt = prefix.replace("_", "-")
             known = _IDS.get(prefix) or aliases.canonical(spelt) or (spelt if catalogue.provider(spelt) else "")
-            provider = foreign_provider(known or prefix)
+            home = _home(foreign_provider(known or prefix), parameters, environ)
+            provider = home.provider
             credential = key_or_reference(parameters["api_key"], "api_key")
-            same = [f for f in findings.found if f.credential == credential and f.profile.startswith(f"{provider}:")]
+            same = [
+                f
+                for f in findings.found
+                if f.credential == credential and f.profile.startswith(f"{provider}:") and f.base_url == home.base_url
+            ]
             if same:
                 continue
-            profile, former = profile_id(provider, DEFAULT_NAME), former_profile(spelt, DEFAULT_NAME)
+            profile, former = home.profile, None if home.base_url else former_profile(spelt, DEFAULT_NAME)
             if any(f.profile == profile for f in findings.found):
-                profile = foreign_profile(provider, name or "other")
+                of_server = f"{name_of(profile)}#" if home.base_url else ""
+                profile = foreign_profile(provider, of_server + (name or "other"))
                 former = former_profile(
                     spelt if provider == prefix else provider, "-".join(name.split()).lstrip("-:") or "other"
                 )
@@ -110,7 +119,16 @@ def _take_models(findings: Findings, path: Path, document: Mapping[str, Any]) ->
         except VaultError as error:
             findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
             continue
-        _found(findings, profile, credential, path, former)
+        _found(findings, profile, credential, path, former, home.base_url)
+
+
+def _home(provider: ProviderId, parameters: Mapping[str, Any], environ: Mapping[str, str]) -> Home:
+    """Whose a model's key is. A name LiteLLM has for servers of a kind (``hosted_vllm``) stands for any of them."""
+    address = address_in(parameters.get("api_base") or parameters.get("base_url"), environ)
+    home = home_of(provider, address, environ)
+    if home.base_url and catalogue.provider(home.provider) is None:
+        return Home(home.provider, profile_id(home.provider, name_after(home.base_url)), home.base_url)
+    return home
 
 
 def _login(document: Mapping[str, Any]) -> OAuth:
@@ -126,11 +144,25 @@ def _login(document: Mapping[str, Any]) -> OAuth:
 
 
 def _found(
-    findings: Findings, profile: ProfileId, credential: AnyCredential, path: Path, former: ProfileId | None = None
+    findings: Findings,
+    profile: ProfileId,
+    credential: AnyCredential,
+    path: Path,
+    former: ProfileId | None = None,
+    base_url: str = "",
 ) -> None:
     ownership, why = ownership_of(ProviderId(profile.partition(":")[0]), credential, _TITLE)
     findings.found.append(
-        Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why, former=former)
+        Found(
+            MAIN_AGENT,
+            profile,
+            credential,
+            str(path),
+            ownership=ownership,
+            why=why,
+            former=former,
+            base_url=base_url,
+        )
     )
 
 
@@ -140,6 +172,7 @@ TOOL = Tool(
     places=places,
     ownership="keys: vault; ChatGPT login: LiteLLM",
     line="vault exec --tool litellm -- litellm",
+    addresses=True,
     read=read,
     inject=inject,
 )

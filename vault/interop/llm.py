@@ -15,9 +15,10 @@ from pathlib import Path
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop import dotenv
-from vault.interop.documents import json_bytes, object_in
+from vault.interop.documents import json_bytes, object_in, yaml_list_in
 from vault.interop.entries import original_label, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import fits, home_of, shown
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
@@ -36,6 +37,8 @@ NAME, _TITLE = "llm", "llm"
 _OWN = ProviderId("llm")
 _NOTE = "This file stores secret API credentials. Do not share!"
 ALIASES = {"gemini": "google", "palm": "google", "claude": "anthropic", "grok": "xai", "together": "togetherai"}
+MODELS = "extra-openai-models.yaml"
+_SEVERAL = "several servers"
 _ALIAS_OF = {"google": "gemini", "togetherai": "together"}
 
 
@@ -50,12 +53,15 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     if kind_of(path) == "missing":
         raise NotFound(f"{_TITLE} has no keys at {path}", hint="name its keys.json with --from")
     findings = Findings(NAME, [str(path)])
+    servers = servers_in(path.parent)
     for alias, value in object_in(path).items():
         if alias.startswith("//"):
             continue
         try:
             credential = ApiKey(key=usable_secret(value, "key"))
-            profile = profile_of(alias)
+            profile, base_url = profile_of(alias), ""
+            if provider_of(profile) == _OWN:
+                base_url = home_of(_OWN, servers.get(alias), environ).base_url
         except InputError as error:
             findings.skipped.append(Skipped(shown_name(alias), str(path), error.message))
             continue
@@ -66,7 +72,14 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         ownership, why = ownership_of(provider_of(profile), credential, _TITLE)
         findings.found.append(
             Found(
-                MAIN_AGENT, profile, credential, str(path), original_label(profile, alias), ownership=ownership, why=why
+                MAIN_AGENT,
+                profile,
+                credential,
+                str(path),
+                original_label(profile, alias),
+                ownership=ownership,
+                why=why,
+                base_url=base_url,
             )
         )
     return findings
@@ -77,12 +90,18 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     plan, path = Plan(NAME), _file(target.path, target.environ, target.home)
     fresh = kind_of(path) == "missing"
     document: dict[str, object] = {"// Note": _NOTE} if fresh else object_in(path)
+    servers = servers_in(path.parent)
     for one in outgoing:
         if not isinstance(one.credential, ApiKey | Token):
             why = f"{_TITLE} keeps a key as it is, and this one is renewed; its plug-in asks the vault instead"
             plan.left_out.append(Skipped(one.profile, str(path), why))
             continue
         alias = _alias(document, one)
+        if not fits(one.provider, one.base_url, servers.get(alias), target.environ):
+            where = shown(servers[alias]) if servers.get(alias) else "its provider"
+            why = f"{_TITLE} would send {alias} to {where}, and it belongs elsewhere"
+            plan.left_out.append(Skipped(one.profile, str(path), why))
+            continue
         document[alias] = one.credential.secret()
         plan.written.append(Written(one.agent, one.profile, alias, str(path)))
     plan.writes.append(Write(path, json_bytes(document, newline=False)))
@@ -92,6 +111,22 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
 def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """Variables, which ``llm`` looks at where ``keys.json`` has nothing. A login isn't a key it could send."""
     return dotenv.inject([one for one in outgoing if not isinstance(one.credential, OAuth)], target)
+
+
+def servers_in(folder: Path) -> dict[str, object]:
+    """The server that a person's own models send each alias to, by ``extra-openai-models.yaml``.
+
+    An alias that is sent to several has no address that could be understood. Raises InputError, StorageError.
+    """
+    path = folder / MODELS
+    found: dict[str, object] = {}
+    models = yaml_list_in(path)
+    for model in models:
+        alias = model.get("api_key_name") if isinstance(model, Mapping) else None
+        if isinstance(alias, str) and isinstance(model, Mapping) and model.get("api_base"):
+            other = found.setdefault(alias, model["api_base"])
+            found[alias] = other if other == model["api_base"] else _SEVERAL
+    return found
 
 
 def profile_of(alias: str) -> ProfileId:
@@ -140,6 +175,7 @@ TOOL = Tool(
     places=places,
     ownership="vault",
     line="vault export llm",
+    addresses=True,
     read=read,
     write=write,
     inject=inject,

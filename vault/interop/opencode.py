@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from vault.errors import InputError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, OAuth, WellKnown
+from vault.events.credentials import AnyCredential, ApiKey, OAuth, WellKnown
 from vault.interop.entries import former_profile, original_label, ownership_of, type_of
 from vault.interop.findings import Findings, Found, Skipped
+from vault.interop.homes import home_of
+from vault.interop.opencode_config import addresses
 from vault.interop.opencode_entries import TITLE, credential_of, former_profile_of, profile_of
 from vault.interop.opencode_plugin import connect, disconnect, scrub
 from vault.interop.opencode_writing import CONTENT, NAME, data_folder, inject, write
@@ -34,7 +36,7 @@ from vault.interop.sources import (
 from vault.interop.tools import Tool
 from vault.parsing import parse_json
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, foreign_profile, provider_of
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, foreign_profile, name_of, provider_of
 
 
 def default_paths(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -64,13 +66,13 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     for file in files:
         findings.paths.append(str(file))
         if is_sqlite(file):
-            _read_tables(findings, file)
+            _read_tables(findings, file, addresses(environ, home), environ)
         elif file.name == "mcp-auth.json":
             _skip_all(findings, file, "an MCP server's sign-in, not a model provider's")
         elif file.name == "account.json":
             _skip_all(findings, file, "an account of OpenCode 1.15, which later versions don't read", inside="accounts")
         else:
-            _read_entries(findings, file)
+            _read_entries(findings, file, addresses(environ, home), environ)
     return findings
 
 
@@ -93,7 +95,7 @@ def _store_files(folder: Path, database: Path | None = None) -> list[Path]:
     return files + [folder / name for name in ("mcp-auth.json", "account.json") if files and name in names]
 
 
-def _read_entries(findings: Findings, file: Path) -> None:
+def _read_entries(findings: Findings, file: Path, there: Mapping[str, list[str]], environ: Mapping[str, str]) -> None:
     entries = read_json(file)
     if not isinstance(entries, dict):
         raise InputError(
@@ -103,21 +105,29 @@ def _read_entries(findings: Findings, file: Path) -> None:
         try:
             if not isinstance(entry, dict):
                 raise InputError("the entry is not an object")
-            profile = profile_of(key)
-            _take(findings, file, key, profile, credential_of(key, entry), former_profile_of(key))
+            profile, credential, former = profile_of(key), credential_of(key, entry), former_profile_of(key)
+            if isinstance(credential, ApiKey):
+                whose = home_of(provider_of(profile), there.get(key.rstrip("/"), [""])[-1], environ)
+                former = former if whose.profile == profile else None
+                _take(findings, file, key, whose.profile, credential, former, whose.base_url)
+            else:
+                _take(findings, file, key, profile, credential, former)
         except InputError as error:
             _skip(findings, file, key, error.message)
 
 
-def _read_tables(findings: Findings, file: Path) -> None:
+def _read_tables(findings: Findings, file: Path, there: Mapping[str, list[str]], environ: Mapping[str, str]) -> None:
     tables = read_database(
         file, lambda db: {name: _sorted(rows_of(db, name)) for name in ("credential", "account", "control_account")}
     )
     for row in tables["credential"]:
         name = f"{row.get('integration_id')}/{row.get('label')}"
         try:
-            profile = _row_profile(findings, row)
-            _take(findings, file, name, profile, _row_credential(file, row), _former_row_profile(row))
+            profile, credential = _row_profile(findings, row), _row_credential(file, row)
+            address = there.get(str(row.get("integration_id")), [""])[-1] if isinstance(credential, ApiKey) else ""
+            whose = home_of(provider_of(profile), address, environ, name_of(profile))
+            former = _former_row_profile(row) if whose.profile == profile else None
+            _take(findings, file, name, whose.profile, credential, former, whose.base_url)
         except InputError as error:
             _skip(findings, file, name, error.message)
     for row in (*tables["account"], *tables["control_account"]):
@@ -163,6 +173,7 @@ def _take(
     profile: ProfileId,
     credential: AnyCredential,
     former: ProfileId | None,
+    base_url: str = "",
 ) -> None:
     for other in findings.found:
         same = provider_of(other.profile) == provider_of(profile) and other.credential.secret() == credential.secret()
@@ -185,6 +196,7 @@ def _take(
             ownership,
             why,
             former=former,
+            base_url=base_url,
         )
     )
 
@@ -230,6 +242,7 @@ TOOL = Tool(
     places=default_paths,
     ownership="keys: vault; rotating logins: OpenCode",
     line="vault connect opencode",
+    addresses=True,
     helper="token",
     read=read,
     write=write,

@@ -18,6 +18,8 @@ from vault.errors import InputError, VaultError
 from vault.events.credentials import OAuth
 from vault.interop.documents import json_bytes, object_in
 from vault.interop.findings import Found, Skipped
+from vault.interop.homes import fits, shown
+from vault.interop.opencode_config import addresses
 from vault.interop.opencode_entries import (
     TITLE,
     held_in,
@@ -32,7 +34,7 @@ from vault.interop.plans import Link, Plan, Target, Write
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.providers import catalogue
 from vault.spelling import is_provider_spelling, provider_original
-from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id
+from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id, provider_of
 
 Served = dict[str, dict[str, Any]]
 
@@ -59,12 +61,17 @@ def connect(link: Link, target: Target) -> Plan:
     document = object_in(auth)
     before = dict(document)
     served = _served(_own_text(place), link)
+    there = addresses(target.environ, target.home)
     chosen: dict[str, str] = {}
     for text in link.what:
         provider, named, name = text.partition(":")
         provider = _known(provider)
         what = provider + named + name
-        if chosen.setdefault(provider, what) == what:
+        base_url, address = link.base_urls.get(text, ""), there.get(provider, [""])[-1]
+        if not fits(provider, base_url, address, target.environ):
+            where = shown(address) if address else f"{provider} itself"
+            plan.left_out.append(Skipped(what, str(auth), f"{TITLE} would send it to {where}, where it doesn't belong"))
+        elif chosen.setdefault(provider, what) == what:
             _serve(what, link, document, served, plan, str(auth))
         else:
             why = f"{TITLE} has one credential a provider, and {chosen[provider]} is served"
@@ -119,7 +126,7 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
                 )
                 continue
             entry = document.pop(name)
-            what = served.get(provider, {}).get("what", provider)
+            what = one.profile if one.base_url else served.get(provider, {}).get("what", provider)
             if _serve(what, link, document, served, plan, str(auth), login=login):
                 kept = {field: entry[field] for field in _FACTS if field in entry}
                 document[provider] = placeholder_of(provider, login=login) | kept
@@ -289,7 +296,9 @@ def _name_of(document: Mapping[str, Any], found: Found) -> str | None:
         held = held_in(name, entry)
         if held is None or "://" in name or held.secret() != found.credential.secret():
             continue
-        if profile_of(name) == found.profile:
+        if profile_of(name) == found.profile or (
+            found.base_url and provider_of(profile_of(name)) == provider_of(found.profile)
+        ):
             return name
     return None
 

@@ -18,6 +18,7 @@ from vault.errors import InputError, VaultError
 from vault.events.credentials import Token
 from vault.interop.documents import json_bytes, object_in
 from vault.interop.findings import Skipped
+from vault.interop.opencode_config import CONFIG_CONTENT, addresses, elsewhere, with_address
 from vault.interop.opencode_entries import (
     TITLE,
     entry_of,
@@ -58,8 +59,11 @@ def write(outgoing: Sequence[Outgoing], orders: Mapping[ProviderId, Sequence[Pro
     document = object_in(auth)
     before = dict(document)
     taken: dict[str, ProfileId] = {}
+    there = addresses(target.environ, target.home)
     for one in sorted(outgoing, key=lambda o: _rank(o, orders)):
         try:
+            if why := elsewhere(one, there, target):
+                raise InputError(why)
             name, entry = _placed(document, one)
             if name in taken:
                 raise InputError(f"{TITLE} has one credential a provider, and {taken[name]} is it")
@@ -88,7 +92,13 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """All credentials for a child, in one variable. Raises InputError for a file that can't be read, StorageError."""
     document = _given(target)
     used: list[ProfileId] = []
+    left_out: dict[ProfileId, str] = {}
+    there, config = addresses(target.environ, target.home, Path.cwd()), target.environ.get(CONFIG_CONTENT, "")
     for one in outgoing:
+        told = one.base_url and one.provider not in there
+        if not told and (why := elsewhere(one, there, target)):
+            left_out[one.profile] = why
+            continue
         try:
             name, entry = entry_of(one, for_child=True)
         except InputError:
@@ -96,11 +106,13 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
         document.pop(name_in(document, name, one.profile), None)
         document[name] = entry
         used.append(one.profile)
+        config = with_address(config, one.provider, one.base_url) if told else config
     if not used:
-        return Injection({})
+        return Injection({}, left_out=left_out)
     competing = {name for p in used for name in catalogue.stripped_names(ProviderId(p.partition(":")[0]))}
     variables = {CONTENT: Secret(json.dumps(document, ensure_ascii=False, separators=(",", ":")))}
-    return Injection(variables, frozenset(competing), used=used)
+    variables |= {CONFIG_CONTENT: Secret(config)} if config else {}
+    return Injection(variables, frozenset(competing), used=used, left_out=left_out)
 
 
 def note_of_settings(target: Target, names: Iterable[str]) -> list[str]:

@@ -51,7 +51,8 @@ ANOTHER = "it asks a vault, but not by a command line that this vault wrote"
 class Outgoing:
     """A credential on its way out. ``whole`` says that the refresh token goes too: the tool may own it, or both may.
 
-    ``env`` are further names of variables that it goes by.
+    ``env`` are further names of variables that it goes by. ``base_url`` is the server it belongs to where that isn't the
+    provider's own: a tool gets both, or neither.
     """
 
     agent: AgentId
@@ -61,6 +62,7 @@ class Outgoing:
     account: str = ""
     whole: bool = True
     env: tuple[str, ...] = ()
+    base_url: str = ""
 
     @property
     def provider(self) -> ProviderId:
@@ -142,12 +144,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How a tool is to ask the vault: ``command`` is the absolute path of ``vault``; ``what`` providers or profiles, if named."""
+    """How a tool is to ask the vault: ``command`` is the absolute path of ``vault``; ``what`` providers or profiles, if named.
+
+    ``base_urls`` says for what of it belongs to another server than its provider's own which one that is.
+    """
 
     command: str
     agent: AgentId
     what: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    base_urls: Mapping[str, str] = field(default_factory=dict)
 
     def asks(self, helper: str, *arguments: str, tool: str) -> list[str]:
         """The command line by which a tool asks: the history then names the tool, and the agent it asks as."""
@@ -160,13 +166,14 @@ class Injection:
     """What a child of ``exec --tool`` gets: variables, names to remove, and secrets on file descriptors.
 
     ``descriptors`` maps a variable to the secret: the child inherits a pipe with the secret, and the variable holds its number.
-    ``used`` are the profiles that were put in.
+    ``used`` are the profiles that were put in, and ``left_out`` says of others why not.
     """
 
     variables: Mapping[str, Secret]
     remove: frozenset[str] = frozenset()
     descriptors: Mapping[str, Secret] = field(default_factory=dict)
     used: Sequence[ProfileId] = ()
+    left_out: Mapping[ProfileId, str] = field(default_factory=dict)
 
 
 def name_there(profile: ProfileId, label: str) -> str:

@@ -21,15 +21,16 @@ from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.commented import Commented, commented_in
 from vault.interop.documents import object_in
 from vault.interop.dotenv_lines import bindings, with_value
-from vault.interop.entries import instant_of, key_or_reference, ownership_of, usable_secret
+from vault.interop.entries import former_profile, instant_of, key_or_reference, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
-from vault.interop.hosts import host_of, provider_at, provider_named_after
+from vault.interop.homes import Home, home_of
+from vault.interop.hosts import host_of
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.styled import mode_of
 from vault.interop.tools import Orders, Tool
 from vault.providers import catalogue
-from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, profile_id
+from vault.values import DEFAULT_NAME, MAIN_AGENT, ProfileId, ProviderId, Secret, name_of, profile_id
 
 NAME, _TITLE = "qwen", "Qwen Code"
 KEPT = "qwen_code"
@@ -70,7 +71,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
             continue
         values = _variables(file, settings)
         for name, value in values.items():
-            _take(findings, file, name, value, values, settings)
+            _take(findings, file, name, value, values, settings, environ)
     return findings
 
 
@@ -84,8 +85,8 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     for one in outgoing:
         kept = one.credential.extra.get(KEPT)
         kept = kept if isinstance(kept, dict) else {}
-        name = kept.get("variable") or _variable(one.provider, text, document)
-        why = _refusal(one, name, text, document)
+        name = kept.get("variable") or _variable(one, text, document, target.environ)
+        why = _refusal(one, name, text, document, target.environ)
         if any(w.name == name for w in plan.written):
             why = f"{name} is another profile's already"
         if why:
@@ -110,22 +111,32 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """The variables that ``settings.json`` and the providers name, which come before both files. Raises InputError."""
     settings = commented_in(_folder(target.path, target.environ, target.home) / _SETTINGS).document
     values: dict[str, Secret] = {}
-    used = []
+    used, left_out = [], {}
     for one in outgoing:
         secret = one.credential.secret()
         if not secret or isinstance(one.credential, OAuth):
             continue
-        declared = [n for n, address in _declared(settings) if provider_at(address) == one.provider]
-        others = {n for n, address in _declared(settings) if provider_at(address) not in (one.provider, None)}
-        names = {*(n for n in catalogue.env_names(one.provider) if n in _READ), *declared} - others
+        declared = [n for n, address in _declared(settings) if _is_of(one, n, address, target.environ)]
+        others = {n for n, address in _declared(settings) if address and n not in declared}
+        known = () if one.base_url else catalogue.env_names(one.provider)
+        names = {*(n for n in known if n in _READ), *declared} - others
+        moved: dict[str, str] = {}
         for variable, base in _BASES.items():
-            owner = provider_at(target.environ.get(base, ""))
-            if owner is not None and (owner == one.provider or variable in names):
-                names = names | {variable} if owner == one.provider else names - {variable}
-        values |= dict.fromkeys(names, Secret(secret))
+            address = _last(base, target, settings)
+            if address and _is_of(one, variable, address, target.environ):
+                names |= {variable}
+            elif address and variable not in declared:
+                names -= {variable}
+            elif one.base_url and not address and variable in catalogue.env_names(one.provider):
+                names, moved = names | {variable}, {base: one.base_url}
+        values |= dict.fromkeys(names, Secret(secret)) | {n: Secret(url) for n, url in moved.items()}
         used += [one.profile] if names else []
+        if not names:
+            left_out[one.profile] = (
+                f"{_TITLE}'s configuration leads elsewhere than it belongs, or has no variable for it"
+            )
     stale = {name for one in outgoing for name in catalogue.stripped_names(one.provider)} - set(values)
-    return Injection(values, frozenset(stale), used=used)
+    return Injection(values, frozenset(stale), used=used, left_out=left_out)
 
 
 def _variables(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,34 +146,85 @@ def _variables(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {b.key: b.value for b in bindings(read_text(file)) if b.key}
 
 
+def _last(base: str, target: Target, settings: Mapping[str, Any]) -> str:
+    """The address in a variable, where Qwen Code finds it first: the environment, ``.env``, ``settings.json``."""
+    env = _folder(target.path, target.environ, target.home) / _ENV
+    places = (target.environ, _variables(env, settings) if kind_of(env) == "file" else {}, settings.get("env"))
+    found = (place.get(base) for place in places if isinstance(place, Mapping))
+    return next((str(address) for address in found if address), "")
+
+
+def _is_of(one: Outgoing, name: str, address: str, environ: Mapping[str, str]) -> bool:
+    """Whether a credential belongs to the address that a variable's key is sent to."""
+    try:
+        home = _home(name, address, environ)
+    except InputError:
+        return False
+    legacy = bool(home.base_url) and not one.base_url and one.provider == host_of(address)
+    return legacy or (home.provider, home.base_url) == (one.provider, one.base_url)
+
+
+def _home(name: str, address: str, environ: Mapping[str, str]) -> Home:
+    """Whose a variable's key is that is sent to an address. Raises InputError."""
+    provider = _known(name)
+    return home_of(provider or ProviderId("openai"), address, environ)
+
+
+def _known(name: str) -> ProviderId | None:
+    return next((p for p in catalogue.providers_of_variable(name) if name in catalogue.env_names(p)), None)
+
+
 def _take(
-    findings: Findings, path: Path, name: str, value: Any, values: Mapping[str, Any], settings: Mapping[str, Any]
+    findings: Findings,
+    path: Path,
+    name: str,
+    value: Any,
+    values: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str],
 ) -> None:
     try:
-        provider = _owner(name, values, settings)
-        if provider is None:
+        home = _owner(name, values, settings, environ)
+        if home is None:
             return
+        provider, own = home.provider, name_of(home.profile)
         kept = {KEPT: {"file": path.name, "variable": name}}
         credential = key_or_reference(value, "value", extra=kept)
         same = [f for f in findings.found if f.credential.secret() and f.credential.secret() == credential.secret()]
         if same:
             raise InputError(f"it is the same as {same[0].profile}")
         taken = {f.profile for f in findings.found}
-        names = [DEFAULT_NAME, "settings" if path.name == _SETTINGS else "env", name.lower(), f"{name.lower()}-2"]
+        names = ["settings" if path.name == _SETTINGS else "env", name.lower(), f"{name.lower()}-2"]
+        names = [own, *(f"{own}#{n}" if home.base_url else n for n in names)]
         profile = next(p for n in names if (p := profile_id(provider, n)) not in taken)
     except InputError as error:
         findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
         return
     ownership, why = ownership_of(provider, credential, _TITLE)
-    findings.found.append(Found(MAIN_AGENT, profile, credential, str(path), ownership=ownership, why=why))
+    former = former_profile(host_of(home.base_url), DEFAULT_NAME) if home.base_url else None
+    findings.found.append(
+        Found(
+            MAIN_AGENT,
+            profile,
+            credential,
+            str(path),
+            ownership=ownership,
+            why=why,
+            former=former,
+            base_url=home.base_url,
+        )
+    )
 
 
-def _owner(name: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> ProviderId | None:
-    """The provider whose key a variable holds; None for a variable that holds none. Raises InputError."""
+def _owner(
+    name: str, values: Mapping[str, Any], settings: Mapping[str, Any], environ: Mapping[str, str]
+) -> Home | None:
+    """Whose key a variable holds; None for a variable that holds none. Raises InputError."""
     address = _address(name, values, settings)
     if address:
-        return provider_named_after(address)
-    return next((p for p in catalogue.providers_of_variable(name) if name in catalogue.env_names(p)), None)
+        return _home(name, address, environ)
+    known = _known(name)
+    return home_of(known, "", environ) if known else None
 
 
 def _address(name: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -184,30 +246,33 @@ def _declared(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield model["envKey"], address if isinstance(address, str) else ""
 
 
-def _variable(provider: ProviderId, text: str, settings: Mapping[str, Any]) -> str:
+def _variable(one: Outgoing, text: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """The variable for a provider that has none here yet, or the one it has."""
     env = settings.get("env")
     for values in ({b.key: b.value for b in bindings(text) if b.key}, env if isinstance(env, dict) else {}):
         for name in values:
             try:
-                if _owner(name, values, settings) == provider:
+                home = _owner(name, values, settings, environ)
+                if home and (home.provider, home.base_url) == (one.provider, one.base_url):
                     return name
             except InputError:
                 continue
-    declared = [name for name, address in _declared(settings) if provider_at(address) == provider]
-    known = catalogue.env_names(provider)
+    declared = [name for name, address in _declared(settings) if _is_of(one, name, address, environ)]
+    known = () if one.base_url else catalogue.env_names(one.provider)
     return next(iter((*declared, *(name for name in known if name in _READ))), "")
 
 
-def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any]) -> str:
+def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Why a credential isn't written; nothing when it can be."""
     if not isinstance(one.credential, ApiKey | Token):
         return f"a {one.credential.kind} is nothing {_TITLE} keeps; vault exec --tool qwen -- qwen"
     if not name:
         return "no variable of Qwen Code's is known for it; name one in modelProviders of settings.json"
     address = _address(name, {b.key: b.value for b in bindings(text) if b.key}, settings)
-    if address and one.provider not in (provider_at(address), host_of(address)):
-        return f"{name} would be sent to {host_of(address) or 'another address'}, which is not {one.provider}'s"
+    if address and not _is_of(one, name, address, environ):
+        return f"{name} would be sent to {host_of(address) or 'another address'}, where it doesn't belong"
+    if one.base_url and not address:
+        return f"nothing in {_TITLE}'s files leads {name} to {one.base_url}"
     return ""
 
 
@@ -255,6 +320,7 @@ TOOL = Tool(
     places=places,
     ownership="keys: vault; the old sign-in: Qwen Code",
     line="vault exec --tool qwen -- qwen",
+    addresses=True,
     read=read,
     write=write,
     inject=inject,

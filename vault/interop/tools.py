@@ -64,7 +64,8 @@ class Tool:
 
     ``places`` are the files it keeps credentials in. ``ownership`` says who refreshes after an import. ``takes`` are the
     providers it can be given, None for any; ``many`` says that it keeps several profiles a provider, ``servers`` that it wants
-    passwords of servers too. ``line`` is the one line to type for it, and ``helper`` the protocol of ``vault helper`` it speaks.
+    passwords of servers too, ``addresses`` that it can be told the server of a credential along with it. ``line`` is the one
+    line to type for it, and ``helper`` the protocol of ``vault helper`` it speaks.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Tool:
     takes: frozenset[str] | None = None
     many: bool = False
     servers: bool = False
+    addresses: bool = False
     read: Reader | None = None
     write: Writer | None = None
     connect: Connector | None = None
