@@ -183,7 +183,7 @@ def test_doctor_sees_that_the_triggers_are_gone(shell: Shell, furnished: Files) 
     connection.execute(f"DROP TRIGGER {names[0]}")
     connection.commit()
     connection.close()
-    assert names[0] in {f["name"]: f["text"] for f in findings(shell)}["triggers"]
+    assert any(f"the trigger {names[0]} is gone" in f["text"] for f in findings(shell))
     assert names[0] in shell("verify", status=80).err
 
 

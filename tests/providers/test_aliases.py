@@ -46,6 +46,7 @@ SEED_KEYS = {
     "NANOGPT_API_KEY": ("NanoGPT", "nano-gpt"),
     "NVIDIA_API_KEY": ("NVIDIA-hosted NIM", "nvidia"),
     "AWS_BEARER_TOKEN_BEDROCK": ("Amazon Bedrock", "amazon-bedrock"),
+    "BMO_AWS_BEARER_TOKEN_BEDROCK": ("Amazon Bedrock", "amazon-bedrock"),
     "AZURE_OPENAI_API_KEY": ("Azure OpenAI", "azure"),
     "GOOGLE_GENERATIVE_AI_API_KEY": ("Google", "google"),
 }
@@ -68,7 +69,6 @@ SEED_OTHERS = {
     "BMO_AWS_SESSION_TOKEN": "amazon-bedrock",
     "BMO_AWS_REGION": "amazon-bedrock",
     "BMO_AWS_PROFILE": "amazon-bedrock",
-    "BMO_AWS_BEARER_TOKEN_BEDROCK": "amazon-bedrock",
     "AZURE_OPENAI_API_ENDPOINT": "azure",
     "AZURE_OPENAI_API_VERSION": "azure",
 }
