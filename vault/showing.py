@@ -30,6 +30,7 @@ _KEY = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\s'\"`(){}\[\]<>,;|“”‘’«»]+")
+_SPELT = re.compile(r"%([0-9a-f]{2})", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _HOST = re.compile(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}\.?(?::\d{1,5})?(?:/[\w./~%-]*)?", re.ASCII)
@@ -106,7 +107,7 @@ def _random(word: str) -> bool:
     """Whether a word is long and has no words in it. Paths, addresses, hosts, UUIDs and fingerprints don't count."""
     if len(word) < _RANDOM:
         return False
-    word = word.rstrip(".:!?…")
+    word = _SPELT.sub(lambda spelt: chr(int(spelt[1], 16)), word.rstrip(".:!?…"))
     if _PLACE.match(word) or _UUID.fullmatch(word) or _FINGERPRINT.fullmatch(word) or _HOST.fullmatch(word):
         return False
     first, colon, rest = word.partition(":")
