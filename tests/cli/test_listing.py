@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.running import SECRETS, Real, Shell
 from tests.support import START, Files
+from vault.providers.catalogue import providers
 from vault.values import DAY, HOUR, SECOND, format_instant_exact
 
 pytestmark = pytest.mark.usefixtures("furnished")
@@ -126,19 +129,62 @@ def test_only_one_provider(shell: Shell) -> None:
         ]
 
 
-def test_the_environment_has_a_block_of_its_own(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_has_a_block_of_its_own_with_one_row_a_variable(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "fake-ambient-token")
     monkeypatch.setenv("OPENAI_API_KEY", " ")
     told = shell("list")
     heading = told.lines.index("")
-    assert told.lines[heading + 1].split("  ")[0] == "ENVIRONMENT"
+    assert told.lines[heading + 1].split("  ")[0] == "VARIABLE"
     block = told.lines[heading + 2 :]
-    assert any(line.split()[:2] == ["github-copilot", "GITHUB_TOKEN"] for line in block)
-    assert not any(line.startswith("openai") for line in block), "a blank variable satisfies nobody"
+    assert len(block) == 1, "a blank variable satisfies nobody, and one that several read is one row"
+    name, place, *readers = block[0].replace(",", "").split()
+    assert (name, place) == ("GITHUB_TOKEN", "environment")
+    assert {"github-copilot", "github-models"} <= set(readers)
     found = {a["provider"]: a for a in shell.json("list")["environment"]}
     assert found["github-copilot"]["variable"] == "GITHUB_TOKEN"
     assert "github-models" in found["github-copilot"]["shared_with"]
     assert "fake-ambient-token" not in told.out + shell("list", "--json").out
+
+
+def test_seventeen_variables_make_seventeen_rows(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sorted({v for p in providers() for v in p.key_env if p.shared_with})[:17]
+    for name in names:
+        monkeypatch.setenv(name, "fake-ambient")
+    told = shell("list").lines
+    assert [line.split()[0] for line in told[told.index("") + 2 :]] == names
+    assert len(shell.json("list")["environment"]) > len(names)
+    only = shell("list", "--provider", "github-copilot").lines
+    assert all(line.split()[0] in names for line in only if "environment" in line)
+
+
+def test_variables_of_the_dotenv_and_of_the_env_file_are_listed_with_their_place(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path(".env").write_text("GROQ_API_KEY=fake-dotenv\n")
+    env_file = tmp_path / "env"
+    env_file.touch(mode=0o600)
+    env_file.write_text("GROQ_API_KEY=fake-file\nMISTRAL_API_KEY=fake-file\n")
+    monkeypatch.setenv("VAULT_ENV_FILE", str(env_file))
+    monkeypatch.setenv("MISTRAL_API_KEY", "fake-environment")
+    told = shell("list")
+    rows = [" ".join(line.split()[:3]) for line in told.lines[told.lines.index("") + 2 :]]
+    assert rows == [
+        "MISTRAL_API_KEY environment mistral",
+        "GROQ_API_KEY .env groq",
+        "GROQ_API_KEY env file",
+        "MISTRAL_API_KEY env file",
+    ]
+    assert [(a["provider"], a["source"]) for a in shell.json("list")["environment"]] == [
+        ("mistral", "environment"),
+        ("groq", ".env"),
+        ("groq", "env file"),
+        ("mistral", "env file"),
+    ]
+    assert "fake-" not in told.out
+    monkeypatch.setenv("VAULT_SOURCES", "environment,stored")
+    assert ".env" not in shell("list").out
 
 
 def test_list_at_a_past_moment(shell: Shell) -> None:

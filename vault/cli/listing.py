@@ -27,6 +27,7 @@ def list_(
     from vault.cli.moments import parse_moment
     from vault.commands.listing import list_profiles
     from vault.commands.naming import how_to_have, named_provider
+    from vault.providers import catalogue
 
     name = agent_id(agent)
     wanted = named_provider(provider) if provider else None
@@ -48,12 +49,14 @@ def list_(
                     ],
                     "environment": [
                         {
-                            "provider": a.provider,
-                            "name": a.name,
+                            "provider": name,
+                            "name": known.name if (known := catalogue.provider(name)) else name,
                             "variable": a.variable,
-                            "shared_with": list(a.shared_with),
+                            "source": a.source,
+                            "shared_with": [other for other in a.providers if other != name],
                         }
                         for a in listing.environment
+                        for name in a.providers
                     ],
                 },
             )
@@ -77,10 +80,9 @@ def list_(
             if listing.profiles:
                 output.write("")
             output.table(
-                ("ENVIRONMENT", "VARIABLE", "ALSO READ BY"),
-                [(a.provider, a.variable, ", ".join(a.shared_with)) for a in listing.environment],
-                least=("ALSO READ BY",),
-                prose=("ALSO READ BY",),
+                ("VARIABLE", "SET IN", "PROVIDERS"),
+                [(a.variable, a.source, ", ".join(a.providers)) for a in listing.environment],
+                prose=("PROVIDERS",),
             )
 
 

@@ -171,6 +171,12 @@ def sources_for(context: Context, provider: ProviderId, way: str) -> tuple[str, 
     return allowed
 
 
+def variable_sources(context: Context) -> list[str]:
+    """The sources of variables that are looked at: the environment always, a file only where the settings name it."""
+    used = [source for source in context.settings.sources if source in VARIABLES]
+    return used if "environment" in used else ["environment", *used]
+
+
 def family_of(context: Context, provider: str) -> str:
     """The cloud family of a provider, by the settings or by its id; an empty text for one of none."""
     return context.settings.provider(provider).family or family_of_id(provider)

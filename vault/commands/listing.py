@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vault.commands.candidates import variable_sources
 from vault.commands.naming import with_agent
 from vault.commands.why import decide
 from vault.context import Context
@@ -12,6 +13,7 @@ from vault.events.types import Health
 from vault.model.profile import Held, ProfileState
 from vault.projections.queries import Queries, View
 from vault.providers import catalogue
+from vault.settings import SHOWN, VARIABLES
 from vault.values import AgentId, ProfileId, ProviderId, provider_of
 
 
@@ -39,17 +41,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Ambient:
-    """A provider that an environment variable satisfies. ``shared_with`` are other providers reading the same one."""
+    """A variable that is set, and the providers it satisfies. ``source`` is where: environment, .env or env file."""
 
-    provider: str
-    name: str
     variable: str
-    shared_with: tuple[str, ...]
+    source: str
+    providers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All profiles an agent sees, those logged out, and providers of the environment."""
+    """All profiles an agent sees, those logged out, and the variables that satisfy a provider."""
 
     agent: str
     at: int | None
@@ -88,13 +89,17 @@ def show_profile(context: Context, agent: AgentId, profile: ProfileId, *, moment
 
 
 def ambient(context: Context, provider: ProviderId | None = None) -> list[Ambient]:
-    """Providers that environment variables satisfy."""
-    found = []
-    for name, variable in catalogue.environment_hits(context.environ):
-        if provider in (None, name):
-            known = catalogue.provider(name)
-            others = tuple(known.shared_with) if known else ()
-            found.append(Ambient(name, known.name if known else name, variable, others))
+    """The variables that satisfy a provider, each once for each place it is set in, the places in the order they count."""
+    found: list[Ambient] = []
+    for source in variable_sources(context):
+        providers: dict[str, list[str]] = {}
+        for name, variable in catalogue.environment_hits(context.variables(source)):
+            providers.setdefault(variable, []).append(name)
+        found += [
+            Ambient(variable, SHOWN[VARIABLES[source]], tuple(names))
+            for variable, names in sorted(providers.items())
+            if provider is None or provider in names
+        ]
     return found
 
 
