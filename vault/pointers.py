@@ -97,13 +97,14 @@ _PLACEHOLDERS = re.compile(
     <[^<>]*>|\[[^\[\]]*\]|\{[^{}"]*\}|\{\{.*\}\}|<%.*%>|%%.*%%|@@.*@@|\(\(.*\)\)|__[A-Z]\w*__|\*+|\.{3,}|…
     |(?:change|replace|fix)[-_ ]?(?:me|this|it)|to[-_ ]?do|tbd|n/?a|none|null|nil|undefined|empty|unset|placeholder|dummy
     |redacted|removed|hidden|secret|password|token|(?:api[-_ ]?)?key|api[-_ ]?token|insert[-_ ]?here|x{3,}
-    |(?:[a-z][a-z0-9]{0,11}[-_])+(?:x{3,}|\*{3,}|\.{3,}|…|your|placeholder|here)
+    |(?:sk|pk|rk|key|api|gh[a-z]|gsk|hf|xai|pplx|r8|AIza)(?:[-_][a-z0-9]{1,12})*[-_]?(?:x{3,}|\*{3,}|\.{3,}|…|[-_](?:your|placeholder|here))
     |opencode-oauth-dummy-key|oc-sent-v.*|secretref-managed|env-managed
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _LONGEST_PLACEHOLDER = 100
-_ASKING = frozenset({"your", "insert", "enter", "replace", "paste", "put"})
+_ENDINGS = ("key", "token", "secret", "here")
+_ASKING = frozenset({"insert", "enter", "replace", "paste", "put"})
 _ASKED_FOR = frozenset(
     {"key", "apikey", "token", "secret", "password", "pat", "credential", "credentials", "here", "value"}
 )
@@ -195,9 +196,11 @@ def _is_placeholder(text: str) -> bool:
     if len(text) > _LONGEST_PLACEHOLDER:
         return False
     words = re.split(r"[^a-z0-9]+", text.lower())
-    asking = bool(_ASKING.intersection(words)) or words[0].startswith("your")
-    asked_for = bool(_ASKED_FOR.intersection(words)) or words[-1].endswith(("key", "token", "secret", "here"))
-    return bool(_PLACEHOLDERS.fullmatch(text)) or (asking and asked_for)
+    asking = next(
+        (at for at, word in enumerate(words) if word.startswith("your") or (at == 0 and word in _ASKING)), None
+    )
+    asked_for = asking is not None and any(word in _ASKED_FOR or word.endswith(_ENDINGS) for word in words[asking:])
+    return asked_for or bool(_PLACEHOLDERS.fullmatch(text))
 
 
 def _elsewhere(text: str) -> Pointer | None:

@@ -21,7 +21,7 @@ KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 ALIASES = st.sampled_from(["openai", "gemini", "anthropic", "mistral", "together", "my-own", "some_tool", "x.y"])
 
 
-@given(st.dictionaries(ALIASES, KEYS, max_size=6), st.booleans())
+@given(st.dictionaries(ALIASES, KEYS, min_size=1, max_size=6), st.booleans())
 def test_read_and_written_is_the_same_document(keys: dict[str, str], note: bool) -> None:
     document = ({"// Note": "mine"} if note else {}) | keys
     with tempfile.TemporaryDirectory() as name:

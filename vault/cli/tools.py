@@ -176,6 +176,9 @@ def export(
         bool,
         typer.Option("--hand-over", help="Give logins away, refresh token too: the tool refreshes them from then on."),
     ] = False,
+    over: Annotated[
+        bool, typer.Option("--replace", help="Also write over a credential there that the vault doesn't hold.")
+    ] = False,
     dry_run: DryOption = False,
     yes: YesOption = False,
     reason: ReasonOption = "",
@@ -198,7 +201,9 @@ def export(
             raise typer.Exit(0)
     place = Path(to).expanduser() if to else None
     with opened(name, no_input=no_input, way="export") as context:
-        done = write(context, found, name, what=what, to=place, hand_over=hand_over, dry_run=dry_run, reason=reason)
+        done = write(
+            context, found, name, what=what, to=place, hand_over=hand_over, over=over, dry_run=dry_run, reason=reason
+        )
     if json:
         output.write_json("export", _exported(done, name))
         return

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from vault.commands.losing import would_lose
 from vault.context import Context
 from vault.errors import Conflict, IntegrityError, NotFound, StorageError
 from vault.files import read_regular, replace_file
@@ -103,6 +104,10 @@ def propose(context: Context, tool: Tool, link: Link, path: Path | None = None) 
     target = target_of(context, path)
     with tool.lock(target):
         plan = tool.connect(link, target)
+        plan.notes += [
+            f"{found.path} held a credential of {found.profile} that the vault doesn't have; vault disconnect brings it back"
+            for found in would_lose(context, tool, plan, target)
+        ]
         return Proposed(plan, tuple(before(plan)))
 
 

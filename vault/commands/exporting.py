@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 
+from vault.commands.losing import would_lose
 from vault.commands.refresh import refresh
 from vault.commands.replaced import replaced
 from vault.commands.why import decide
 from vault.context import Context
-from vault.errors import IntegrityError, NotFound, VaultError
+from vault.errors import Conflict, IntegrityError, NotFound, VaultError
 from vault.events.credentials import AnyCredential, OAuth, WellKnown
 from vault.events.types import ProfileExported, ProfileImported
 from vault.interop.entries import keeps_refresh_token
@@ -54,13 +55,14 @@ def export(
     what: Sequence[tuple[ProviderId, ProfileId | None]] = (),
     to: Path | None = None,
     hand_over: bool = False,
+    over: bool = False,
     dry_run: bool = False,
     reason: str = "",
 ) -> Exported:
     """Write what an agent has into a tool's store: what is named, or for every provider the tool takes.
 
-    Raises NotFound when there is nothing to write, InputError for a store that can't be read, StorageError, TryAgain,
-    Unavailable.
+    A credential there that the vault doesn't hold is not written over, unless ``over`` says so. Raises NotFound when there is
+    nothing to write, Conflict, InputError for a store that can't be read, StorageError, TryAgain, Unavailable.
     """
     if tool.write is None:
         raise NotFound(f"nothing is written into {tool.title}'s store", hint=tool.line or "vault tools")
@@ -71,7 +73,7 @@ def export(
     ]
     target = Target(context.environ, Path.home(), to, context.clock.now())
     with tool.lock(target):
-        plan = tool.write(outgoing, orders_of(context, agent, outgoing) if tool.many else {}, target)
+        plan = _planned(context, tool, agent, outgoing, target, over, left_out)
         left_out += plan.left_out
         if not plan.written and plan.empty:
             why = "; ".join(f"{s.name}: {s.why}" for s in left_out) or f"agent {agent} has nothing for it"
@@ -84,6 +86,35 @@ def export(
             position = _append(context, tool, agent, plan, {s.profile: s for s in states}, hand_over, reason)
             carry_out(plan)
     return Exported(tool.name, tuple(plan.written), tuple(left_out), tuple(plan.notes), changed, dry_run, position)
+
+
+def _planned(
+    context: Context,
+    tool: Tool,
+    agent: AgentId,
+    outgoing: Sequence[Outgoing],
+    target: Target,
+    over: bool,
+    left_out: list[Skipped],
+) -> Plan:
+    """What is to be written, without what would take the place of a credential that the vault doesn't hold."""
+    assert tool.write is not None  # noqa: S101 - told by the caller
+    ones = list(outgoing)
+    while True:
+        plan = tool.write(ones, orders_of(context, agent, ones) if tool.many else {}, target)
+        lost = {} if over else {provider_of(f.profile): f for f in would_lose(context, tool, plan, target)}
+        if not lost:
+            return plan
+        kept = [one for one in ones if one.provider not in lost]
+        if len(kept) == len(ones):
+            one = next(iter(lost.values()))
+            raise Conflict(
+                f"{one.path} has a credential of {provider_of(one.profile)} that the vault doesn't hold, and it would be lost",
+                hint=f"vault import {tool.name} takes it over first; --replace writes over it",
+            )
+        why = "another credential is there, which the vault doesn't hold; vault import takes it over, --replace writes over it"
+        left_out += [Skipped(one.profile, lost[one.provider].path, why) for one in ones if one.provider in lost]
+        ones = kept
 
 
 def orders_of(context: Context, agent: AgentId, outgoing: Sequence[Outgoing]) -> Orders:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from vault.commands.connecting import change, target_of
 from vault.commands.former import under_known_names
+from vault.commands.losing import would_lose
 from vault.context import Context
-from vault.errors import NotFound
+from vault.errors import Conflict, NotFound
 from vault.events.credentials import Cloud
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Plan
@@ -39,6 +40,12 @@ def scrub(
     target = target_of(context, path)
     with tool.lock(target):
         plan = tool.scrub(list(held.values()), link, target)
+        lost = would_lose(context, tool, plan, target, [found.credential for found in held.values()])
+        if lost:
+            raise Conflict(
+                f"{lost[0].path} holds a credential of {lost[0].profile} that the vault doesn't, and it would be lost",
+                hint=f"take it out, or vault import {tool.name} first",
+            )
         plan.left_out += [
             Skipped(found.profile, found.path, "the vault's credential is another one, so this stays as it is")
             for found in findings.found

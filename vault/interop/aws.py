@@ -17,7 +17,7 @@ from pathlib import Path
 from configupdater import ConfigUpdater
 
 from vault.errors import InputError, NotFound
-from vault.events.credentials import Cloud
+from vault.events.credentials import AnyCredential, Cloud
 from vault.interop.commands import words_of
 from vault.interop.documents import ini_in, remove_empty, section_of
 from vault.interop.entries import original_label, usable_secret
@@ -154,9 +154,15 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
     keys, settings = ini_in(credentials), ini_in(config)
     for one in found:
         name = section_of(one.profile, one.label)
-        for document, section in ((keys, name), (settings, _section_of(name))):
+        there = [(d, s) for d, s in ((keys, name), (settings, _section_of(name))) if _holds(d, s, one.credential)]
+        other = next((o for o in _ELSEWHERE if o in _values(settings, _section_of(name))), "")
+        if not there or other:
+            why = f"[{_section_of(name)}] has {other} of its own" if there else "it is no longer there"
+            plan.left_out.append(Skipped(one.profile, str(config if there else credentials), why))
+            continue
+        for document, section in there:
             for option in (*_FIELDS, _OLD_TOKEN, *_EXPIRY):
-                if document.has_section(section) and document.has_option(section, option):
+                if document.has_option(section, option):
                     document.remove_option(section, option)
         remove_empty(keys, name)
         command = shlex.join(link.asks("aws", one.profile, tool=NAME))
@@ -233,6 +239,14 @@ def _values(document: ConfigUpdater, section: str) -> dict[str, str]:
     if not document.has_section(section):
         return {}
     return {name: (option.value or "").strip() for name, option in document[section].items()}
+
+
+def _holds(document: ConfigUpdater, section: str, credential: AnyCredential) -> bool:
+    """Whether a section holds exactly the key pair of a credential."""
+    values = _values(document, section)
+    pair = {variable: values[option] for option, variable in _FIELDS.items() if option in values}
+    held = credential.secrets if isinstance(credential, Cloud) else {}
+    return bool(pair) and all(held.get(variable) == value for variable, value in pair.items())
 
 
 def _set(document: ConfigUpdater, section: str, option: str, value: str | None) -> None:

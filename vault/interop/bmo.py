@@ -136,6 +136,7 @@ def connect(link: Link, target: Target) -> Plan:
     """``api_key`` of each provider asks the vault."""
     plan, path = Plan(NAME), _target(target)
     document = toml_in(path)
+    held = _holds_secrets(document)
     for what in link.what:
         provider, base_url = what.partition(":")[0], link.base_urls.get(what, "")
         at_home = (n for n in _providers(document) if same_server(base_url, _address(document, n), target.environ))
@@ -148,7 +149,7 @@ def connect(link: Link, target: Target) -> Plan:
             plan.left_out.append(Skipped(what, str(path), f"{where}: {_ELSEWHERE}"))
             continue
         _table(document, name)["api_key"] = f"$({shlex.join(link.asks('token', what, tool=NAME))})"
-    plan.writes.append(Write(path, toml_bytes(document), secret=_holds_secrets(document)))
+    plan.writes.append(Write(path, toml_bytes(document), secret=held or _holds_secrets(document)))
     return plan
 
 
@@ -182,6 +183,10 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
             if Path(one.path) == path and isinstance(one.credential, ApiKey):
                 asks = shlex.join(link.asks("token", one.profile, tool=NAME))
                 name = _name_in(document, provider_of(one.profile), _kept(one.credential))
+                there = _providers(document).get(name)
+                if not isinstance(there, Mapping) or str(there.get("api_key", "")).strip() != one.credential.key:
+                    plan.left_out.append(Skipped(one.profile, str(path), "it is no longer there"))
+                    continue
                 _table(document, name)["api_key"] = f"$({asks})"
         plan.writes.append(Write(path, toml_bytes(document)))
     del target

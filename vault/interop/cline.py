@@ -14,12 +14,13 @@ from typing import Any
 
 from vault.errors import InputError, NotFound
 from vault.events.credentials import AnyCredential, ApiKey, Cloud, OAuth, Token
-from vault.interop.documents import json_bytes, mapping_in, object_in
+from vault.interop.documents import mapping_in, object_in
 from vault.interop.entries import instant_of, original_label, ownership_of, texts_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.homes import fits, home_of, shown
 from vault.interop.plans import Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
+from vault.interop.styled import styled
 from vault.interop.tools import Orders, Tool
 from vault.providers import aliases, catalogue
 from vault.values import (
@@ -130,7 +131,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         providers[name] = {**entry, "settings": settings | fields, "updatedAt": stamp, "tokenSource": kind}
         plan.written.append(Written(one.agent, one.profile, name, str(path), bool(one.refresh)))
     if plan.written:
-        plan.writes.append(Write(path, json_bytes(document)))
+        plan.writes.append(Write(path, styled(path, document, newline=True)))
     return plan
 
 

@@ -6,6 +6,7 @@ A missing file is an empty document. Damage is an InputError that names the file
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from vault.interop.plans import name_there
 from vault.interop.sources import kind_of, read_json, read_text, shown_name
 from vault.parsing import MEND, gate, ini_document, toml_document, yaml_document, yaml_parser
 from vault.values import ProfileId, name_of
+
+_INDENTED = re.compile(r"^[^#\s-][^\n]*:[^\n]*\n(?:\s*#[^\n]*\n|\s*\n)*( +)[^\s#-]", re.MULTILINE)
 
 if TYPE_CHECKING:
     from configupdater import ConfigUpdater
@@ -77,12 +80,18 @@ def yaml_list_in(path: Path) -> list[Any]:
     return list(found) if isinstance(found, list) else []
 
 
-def yaml_bytes(document: Any, path: Path) -> bytes:
-    """The YAML document of a file as text. Raises InputError for one that can't be written as it was read."""
+def yaml_bytes(document: Any, path: Path, *, indent: int = 2) -> bytes:
+    """The YAML document of a file as text, indented as the file is now.
+
+    Raises StorageError, and InputError for one that can't be written as it was read.
+    """
+    found = _INDENTED.search("" if kind_of(path) == "missing" else read_text(path))
 
     def written() -> bytes:
         out = StringIO()
-        yaml_parser().dump(document, out)
+        yaml = yaml_parser()
+        yaml.map_indent = len(found[1]) if found else indent
+        yaml.dump(document, out)
         return out.getvalue().encode()
 
     return gate(f"what {path} would hold", "YAML", written, MEND)

@@ -1,7 +1,7 @@
 """The lines of a ``.env`` file: what each sets, a value put into one, lines taken out. All else stays, byte for byte.
 
-A value that is one ``$NAME`` or ``${NAME}`` stands for another variable of the file, if the file sets it. The last line that sets
-a variable counts.
+A value that is one ``$NAME`` or ``${NAME}`` stands for another variable of the file, if the file sets it, and to one value. The
+last line that sets a variable counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def bindings(text: str) -> list[Binding]:
 def values(text: str) -> dict[str, str]:
     """The variables a file sets: each as it is written, or what the other variable of the file holds that it stands for."""
     written = {b.key: b.value or "" for b in bindings(text) if b.key is not None}
-    return {name: _followed(value, written) for name, value in written.items()}
+    once = {name: value for name, value in written.items() if not set_otherwise(text, name)}
+    return {name: _followed(value, once) for name, value in written.items()}
 
 
 def with_value(text: str, name: str, value: str) -> str:

@@ -84,7 +84,8 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
                 settings["oauth_token"] = secret
             active[host] = user
         plan.written.append(Written(one.agent, one.profile, f"{host}/{user}", str(path)))
-    plan.writes.append(Write(path, yaml_bytes(document, path)))
+    if plan.written:
+        plan.writes.append(Write(path, yaml_bytes(document, path, indent=4)))
     return plan
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop import dotenv
-from vault.interop.documents import json_bytes, object_in, yaml_list_in
+from vault.interop.documents import object_in, yaml_list_in
 from vault.interop.entries import original_label, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.homes import fits, home_of, shown
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, shown_name
+from vault.interop.styled import styled
 from vault.interop.tools import Orders, Tool
 from vault.providers import catalogue
 from vault.values import (
@@ -104,7 +105,8 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             continue
         document[alias] = one.credential.secret()
         plan.written.append(Written(one.agent, one.profile, alias, str(path)))
-    plan.writes.append(Write(path, json_bytes(document, newline=False)))
+    if plan.written:
+        plan.writes.append(Write(path, styled(path, document)))
     return plan
 
 

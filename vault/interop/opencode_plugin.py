@@ -16,7 +16,7 @@ from typing import Any
 
 from vault.errors import InputError, VaultError
 from vault.events.credentials import OAuth
-from vault.interop.documents import json_bytes, object_in
+from vault.interop.documents import object_in
 from vault.interop.findings import Found, Skipped
 from vault.interop.homes import fits, shown
 from vault.interop.opencode_config import addresses
@@ -32,6 +32,7 @@ from vault.interop.opencode_entries import (
 from vault.interop.opencode_writing import NAME, auth_file, note_of_settings
 from vault.interop.plans import Link, Plan, Target, Write
 from vault.interop.sources import kind_of, read_text, shown_name
+from vault.interop.styled import styled
 from vault.providers import catalogue
 from vault.spelling import is_provider_spelling, provider_original
 from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id, provider_of
@@ -101,7 +102,7 @@ def disconnect(target: Target) -> Plan:
         )
     left = {name: entry for name, entry in document.items() if name not in placeholders or name not in served}
     if left != document:
-        plan.writes.append(Write(auth, json_bytes(left, newline=False)))
+        plan.writes.append(Write(auth, styled(auth, left)))
     return plan
 
 
@@ -120,6 +121,10 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
         else:
             provider = name.rstrip("/")
             login = isinstance(one.credential, OAuth)
+            if provider != name and not is_placeholder(document.get(provider, placeholder_of(provider, login=login))):
+                why = f"{TITLE} has an entry {provider} too, whose place it would take"
+                plan.left_out.append(Skipped(one.profile, one.path, why))
+                continue
             if login and provider not in _LOGINS | _MAY_BE_LOGINS:
                 plan.left_out.append(
                     Skipped(one.profile, one.path, f"{TITLE}'s own code for {provider} wants its tokens")
@@ -161,7 +166,7 @@ def _complete(
     added = {p: placeholder_of(p, login=row["login"]) for p, row in served.items() if p not in _stripped(document)}
     full = {**document, **added}
     if full != before:
-        plan.writes.append(Write(auth, json_bytes(full, newline=False)))
+        plan.writes.append(Write(auth, styled(auth, full)))
     plan.notes += note_of_settings(target, served)
     if kind_of(place.parent.parent / "node_modules") == "missing":
         plan.notes.append(

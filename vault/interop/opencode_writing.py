@@ -16,7 +16,7 @@ from typing import Any
 
 from vault.errors import InputError, VaultError
 from vault.events.credentials import Token
-from vault.interop.documents import json_bytes, object_in
+from vault.interop.documents import object_in
 from vault.interop.findings import Skipped
 from vault.interop.opencode_config import CONFIG_CONTENT, addresses, elsewhere, with_address
 from vault.interop.opencode_entries import (
@@ -29,6 +29,7 @@ from vault.interop.opencode_entries import (
 )
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of
+from vault.interop.styled import styled
 from vault.parsing import parse_json
 from vault.providers import catalogue
 from vault.values import ProfileId, ProviderId, Secret, format_instant
@@ -83,7 +84,7 @@ def write(outgoing: Sequence[Outgoing], orders: Mapping[ProviderId, Sequence[Pro
         whole = bool(one.refresh) and entry.get("refresh") == one.refresh
         plan.written.append(Written(one.agent, one.profile, name, str(auth), whole))
     if document != before:
-        plan.writes.append(Write(auth, json_bytes(document, newline=False)))
+        plan.writes.append(Write(auth, styled(auth, document)))
     plan.notes += note_of_settings(target, taken)
     return plan
 
