@@ -95,7 +95,7 @@ def test_an_answer_to_another_sign_in_is_not_taken(place: Place) -> None:
             talk.until("that is the answer to another sign-in; paste this one's")
         talk.until("ended at: ")
         talk.type("http://localhost:1455/auth/callback?scope=openid")
-        talk.until("that holds no code; paste the code, or the whole address the browser ended at")
+        talk.until("that holds no code: paste the code as the page shows it, or the whole address the browser ended at")
         assert place.authority.count("authorization_code") == 0
         talk.until("ended at: ")
         talk.type(address)

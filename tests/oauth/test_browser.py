@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.oauth.server import query_of
 from vault.errors import InputError, SignInAgain, TryAgain
 from vault.events.credentials import ApiKey, OAuth
 from vault.providers.flows import login_flow
-from vault.providers.flows.browser import parse_pasted
+from vault.providers.flows.browser import not_an_answer, parse_pasted
 from vault.providers.methods import method
 from vault.values import HOUR, SECOND
 
@@ -63,6 +64,52 @@ def test_a_pasted_text_without_a_code_is_asked_for_again(world: World) -> None:
     world.person = Person("code", lines=["http://127.0.0.1:1/oauth2callback?nothing=here"])
     world.sign_in("google", "browser", client_secret="fake-secret")
     assert any("holds no code" in text for text in world.person.shown)
+
+
+IMPOSSIBLE = {
+    "hello world": "a code has no blanks in it",
+    "hello": "too short for a code",
+    "fäke-code-0123456789": "a code has no blanks",
+    "sk-ant-api03-fake-key-0123456789abcdef": "a key or a token, and no code",
+    "hello world#state": "a code has no blanks",
+    "http://127.0.0.1:1/cb?code=fake-code-cut-": "that address was cut off",
+    "?code=fake%20code&state=fake": "a code has no blanks",
+}
+
+
+@pytest.mark.parametrize("provider", ["google", "openrouter", "openai"])
+def test_a_pasted_answer_that_can_not_be_one_is_sent_nowhere_and_asked_for_again(world: World, provider: str) -> None:
+    world.person = Person("code", lines=list(IMPOSSIBLE))
+    world.sign_in(provider, "" if provider == "openrouter" else "browser", client_secret="fake-secret")
+    for why in IMPOSSIBLE.values():
+        told = next(text for text in world.person.shown if why in text)
+        assert "paste the code as the page shows it, or the whole address the browser ended at" in told
+    granted = world.authority.count("key") + world.authority.count("authorization_code")
+    assert granted == 1
+
+
+def test_the_address_of_the_sign_in_itself_is_no_answer(world: World) -> None:
+    class Hasty(Person):
+        def open_browser(self, url: str) -> bool:
+            self.lines.put(url)
+            return super().open_browser(url)
+
+    world.person = Hasty("paste")
+    world.sign_in("google", "browser", client_secret="fake-secret")
+    assert any("that holds no code" in text for text in world.person.shown)
+    assert world.authority.count("authorization_code") == 1
+
+
+def test_an_empty_line_does_not_end_the_pasting(world: World) -> None:
+    world.person = Person("code", lines=["", ""])
+    world.sign_in("google", "browser", client_secret="fake-secret")
+    assert world.authority.count("authorization_code", "ok") == 1
+
+
+@pytest.mark.parametrize("code", ["4/0AfakeCode-_", "ac_fakefake", "fake+/=code.~", "eyJmYWtl.eyJmYWtl.ZmFrZQ"])
+def test_a_code_of_any_form_may_be_pasted(code: str) -> None:
+    for text in (code, f"{code}#state", f"http://localhost/cb?{urlencode({'code': code, 'state': 's'})}"):
+        assert not_an_answer(text, parse_pasted(text)) == ""
 
 
 def test_the_browser_may_be_a_program(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +161,7 @@ def test_a_client_secret_is_asked_for_and_told_where_to_find(world: World) -> No
 
 
 def test_an_empty_client_secret_is_an_error(world: World) -> None:
-    world.person = Person(answers=[" "])
+    world.person = Person(answers=[" "] * 3)
     assert "needs a client secret" in world.fails(InputError, "google", "browser").message
 
 

@@ -235,7 +235,9 @@ def test_an_account_without_copilot(world: World, status: int) -> None:
 def test_an_enterprise_host_is_asked_for_and_checked(world: World) -> None:
     world.person = Person(answers=["https://company.ghe.com/"])
     assert world.sign_in("github-copilot", "device-enterprise").credential.metadata["host"] == "company.ghe.com"
-    world.person = Person(answers=["company.ghe.com/../evil"])
+    world.person = Person(answers=["hello world", "company.ghe.com"])
+    assert world.sign_in("github-copilot", "device-enterprise").credential.metadata["host"] == "company.ghe.com"
+    world.person = Person(answers=["company.ghe.com/../evil"] * 3)
     assert "not a host name" in world.fails(InputError, "github-copilot", "device-enterprise").message
 
 

@@ -146,6 +146,15 @@ def test_the_needs_are_asked_for(world: World) -> None:
     assert world.person.shown[:2] == ["Issuer URL: ", "Client id: "]
 
 
+def test_what_can_not_be_the_answer_to_a_need_is_asked_for_again(world: World) -> None:
+    world.person = Person(answers=["hello world", "http://corp.example", world.base, "hello world", "fake-client"])
+    assert isinstance(world.run(login_flow(DISCOVERY, world.start())).credential, OAuth)
+    world.person.done()
+    told = " ".join(world.person.shown)
+    for why in ("that is no issuer", "that is not an https address", "that is no client id"):
+        assert why in told
+
+
 def at_url(world: World, document: Any, url: str = "") -> SignedIn:
     world.authority.settings.wellknown = document
     signed: SignedIn = world.run(login_flow(URL, world.start(url=url or world.base)))

@@ -37,9 +37,15 @@ def test_a_setup_token_that_is_pasted(world: World) -> None:
 
 
 def test_an_api_key_is_not_a_setup_token(world: World) -> None:
-    world.person = Person(answers=["sk-ant-api-fake"], agrees=False)
+    world.person = Person(answers=["sk-ant-api-fake"] * 3, agrees=False)
     error = world.fails(InputError, "anthropic", "setup-token")
     assert "sk-ant-api-fake" not in str(error)
+
+
+def test_what_can_not_be_a_setup_token_is_asked_for_again(world: World) -> None:
+    world.person = Person(answers=["hello world", "sk-ant-api-fake", "sk-ant-oat01-fake-setup"], agrees=False)
+    assert isinstance(world.sign_in("anthropic", "setup-token").credential, Token)
+    assert sum("that is not a setup token: a setup token starts with sk-ant-oat" in t for t in world.person.shown) == 2
 
 
 def test_without_claude_the_token_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -132,9 +132,10 @@ def _first(
 def _read(
     arrivals: queue.SimpleQueue[Redirected | Pasted | None], prompt: str, paste: Paste, done: threading.Event
 ) -> None:
-    text = paste(prompt, done.is_set)
-    if text and not done.is_set():
-        arrivals.put(Pasted(text))
+    while (text := paste(prompt, done.is_set)) is not None and not done.is_set():
+        if text:  # an empty line is nothing, and the next one may be the answer
+            arrivals.put(Pasted(text))
+            return
 
 
 class _Handler(BaseHTTPRequestHandler):

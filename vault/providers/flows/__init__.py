@@ -6,13 +6,15 @@ method needs and was not given is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError, UsageError
 from vault.providers.clients import Redirect, client, host_of
-from vault.providers.flows.asking import SignedIn, Start, nonce
+from vault.providers.flows.asking import SignedIn, Start, asked, nonce
 from vault.providers.flows.browser import browser_flow, key_flow
 from vault.providers.flows.device import device_flow
 from vault.providers.flows.discovery import discover
@@ -22,7 +24,8 @@ from vault.providers.flows.setup_token import setup_token_flow
 from vault.providers.flows.wellknown import wellknown_flow
 from vault.providers.methods import FLOWS, Method
 from vault.providers.plugins import plugins
-from vault.providers.steps import Flow, ask, tell
+from vault.providers.steps import Flow, tell
+from vault.providers.tokens import visible
 
 __all__ = [
     "Revocation",
@@ -103,14 +106,30 @@ def _completed(method: Method, start: Start) -> Flow[Start]:
         if name == "client_secret":
             found = client(method.client)
             yield from tell(f"{found.name} wants a client secret that vault can't ship: {found.secret_found}")
-            given[name] = (yield from ask("Client secret: ", hidden=True)).strip()
+            given[name] = yield from asked("Client secret: ", _reader(method, name), hidden=True)
         else:
-            given[name] = (yield from ask(_QUESTIONS.get(name, f"{name}: "))).strip()
-        if not given[name]:
-            raise InputError(f"{method.label} needs a {name.replace('_', ' ')}", hint="give it, or answer the question")
+            given[name] = yield from asked(_QUESTIONS.get(name, f"{name}: "), _reader(method, name))
     if "host" in method.needs:
         given["host"] = host_of(given["host"].removeprefix("https://").rstrip("/"))
     return replace(start, given=given)
+
+
+def _reader(method: Method, name: str) -> Callable[[str], str]:
+    """Reads an answer to a need; raises InputError, which says what is expected, for one that can't be it."""
+
+    def read(line: str) -> str:
+        answer = line.strip()
+        if not answer:
+            raise InputError(f"{method.label} needs a {name.replace('_', ' ')}", hint="give it, or answer the question")
+        if name == "host":
+            return host_of(answer.removeprefix("https://").rstrip("/"))
+        if not visible(answer) or (" " in answer and name != "client_secret"):
+            raise InputError(f"that is no {name.replace('_', ' ')}", hint="it has no blanks and no special characters")
+        if name in ("issuer", "url") and not (answer.startswith("https://") or is_loopback_url(answer)):
+            raise InputError("that is not an https address", hint="write it as https://host/path")
+        return answer
+
+    return read
 
 
 def _redirect(start: Start) -> Redirect:

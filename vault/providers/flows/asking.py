@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
 from vault.errors import InputError, SignInAgain, TryAgain
 from vault.events.credentials import AnyCredential, OAuth
 from vault.providers.clients import Client, remembered
-from vault.providers.steps import NoAnswer, Request, Response
+from vault.providers.steps import Flow, NoAnswer, Request, Response, ask, tell
 from vault.providers.tokens import NotSent, Problem, Refreshed, Refused, Tokens, outcome_of, scrubbed
 from vault.values import Instant, RandomBytes
 
+TRIES = 3
 AGAIN = "run the same command again"
 
 
@@ -49,6 +50,16 @@ def pkce(random: RandomBytes) -> tuple[str, str]:
 def nonce(random: RandomBytes) -> str:
     """256 random bits, as 43 characters that need no escaping."""
     return base64.urlsafe_b64encode(random(32)).rstrip(b"=").decode()
+
+
+def asked(prompt: str, read: Callable[[str], str], *, hidden: bool = False) -> Flow[str]:
+    """A line that ``read`` takes. When it raises InputError, the person is told why and asked again, twice; then it is raised."""
+    for _ in range(TRIES - 1):
+        try:
+            return read((yield from ask(prompt, hidden=hidden)))
+        except InputError as error:
+            yield from tell(str(error))
+    return read((yield from ask(prompt, hidden=hidden)))
 
 
 def with_query(url: str, fields: Iterable[tuple[str, str]]) -> str:

@@ -1,14 +1,17 @@
 """Authorization code with PKCE on a loopback redirect (RFC 6749, 7636, 8252), and its variant that ends in an API key.
 
-The redirect is received at a loopback listener; at the same time a person may paste the code, or the whole address the browser
-ended at, which is what works over SSH. The state is compared in constant time wherever one arrives. A bare code has none: PKCE
-protects it, because a code of another sign-in does not fit this one's verifier. A pasted answer to another sign-in is not an
-error: the person is told and may paste again.
+The redirect is received at a loopback listener; at the same time a person may paste the code, or the whole address
+the browser ended at, which is what works over SSH. The state is compared in constant time wherever one arrives. A
+bare code has none: PKCE protects it, because a code of another sign-in does not fit this one's verifier. What is
+pasted and can't be the answer, or is that to another sign-in, is sent nowhere and is no error: the person is told
+what is expected and may paste again.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,9 +36,12 @@ from vault.providers.flows.asking import (
 from vault.providers.flows.discovery import discover
 from vault.providers.steps import Flow, Pasted, fetch, listen, open_browser, receive, send, tell
 from vault.providers.tokens import Problem, fields_of, problem_of, scrubbed, visible
+from vault.showing import is_key
 
 PATIENCE = 300.0
 UNHEARD_PORT = 38217
+SHORTEST_CODE = 8
+EXPECTED = "paste the code as the page shows it, or the whole address the browser ended at"
 PROMPT = "Waiting for the browser. Or paste the code, or the address it ended at: "
 
 
@@ -127,6 +133,9 @@ def _code(client: Client, state: str) -> Flow[str]:
             raise TryAgain(f"no answer from {client.name} came within {PATIENCE:g} s", hint=AGAIN)
         pasted = isinstance(arrived, Pasted)
         query = parse_pasted(arrived.text) if isinstance(arrived, Pasted) else arrived.query
+        if isinstance(arrived, Pasted) and (why := not_an_answer(arrived.text, query)):
+            yield from tell(f"{why}: {EXPECTED}")
+            continue
         given = query.get("state", "")
         if (given or not pasted) and not hmac.compare_digest(given.encode(errors="replace"), state.encode()):
             if pasted:
@@ -143,13 +152,27 @@ def _code(client: Client, state: str) -> Flow[str]:
             return query["code"]
         if not pasted:
             raise InputError(f"the answer from {client.name} holds no code", hint=AGAIN)
-        yield from tell("that holds no code; paste the code, or the whole address the browser ended at")
+        yield from tell(f"that holds no code: {EXPECTED}")
+
+
+def not_an_answer(text: str, query: Mapping[str, str]) -> str:
+    """Why a pasted text can't be an answer, in words; an empty text when it can be. Sent, it would use the sign-in up."""
+    code = query.get("code", "")
+    if query.get("error") or not code:
+        return ""
+    if not re.fullmatch(r"[\x21-\x7e]+", code):
+        return "that is no code, for a code has no blanks in it"
+    if _is_address(text):
+        return "" if query.get("state") or query.get("iss") else "that address was cut off, for its state is missing"
+    if len(code) < SHORTEST_CODE:
+        return "that is too short for a code"
+    return "that is a key or a token, and no code" if is_key(code) and not code.startswith("eyJ") else ""
 
 
 def parse_pasted(text: str) -> dict[str, str]:
     """What a person pasted, as a query: a whole redirect URL, a query, ``code#state``, or a bare code."""
     text = text.strip()
-    if "://" in text or text.startswith("?") or "code=" in text or "error=" in text:
+    if _is_address(text):
         try:
             parts = urlsplit(text)
             query = parts.query or parts.fragment or text.removeprefix("?")
@@ -158,3 +181,8 @@ def parse_pasted(text: str) -> dict[str, str]:
             return {}
     code, mark, state = text.partition("#")
     return {"code": code, "state": state} if mark else {"code": code}
+
+
+def _is_address(text: str) -> bool:
+    text = text.strip()
+    return "://" in text or text.startswith("?") or "code=" in text or "error=" in text

@@ -11,8 +11,8 @@ import re
 
 from vault.errors import InputError
 from vault.events.credentials import Token
-from vault.providers.flows.asking import SignedIn, Start
-from vault.providers.steps import Flow, ask, consent, find_program, run_command, tell
+from vault.providers.flows.asking import SignedIn, Start, asked
+from vault.providers.steps import Flow, consent, find_program, run_command, tell
 from vault.values import DAY, parse_secret
 
 COMMAND = ("claude", "setup-token")
@@ -24,15 +24,19 @@ _DRAWING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 def setup_token_flow(start: Start) -> Flow[SignedIn]:
-    """Obtain a setup token. Raises InputError when what was pasted is none."""
+    """Obtain a setup token. Raises InputError when what was pasted is none, several times."""
     token = yield from _captured()
     notes: tuple[str, ...] = ()
     if not token:
-        token = parse_secret((yield from ask("Setup token: ", hidden=True)).strip())
+        token = yield from asked("Setup token: ", _setup_token, hidden=True)
         notes = ("its end is taken to be a year from now; if it was made earlier, it ends earlier",)
-    if not token.startswith(PREFIX):
-        raise InputError("that is not a setup token", hint=f"a setup token starts with {PREFIX}; is it an API key?")
     return SignedIn(Token(token=token, expires_at=start.now + LIFETIME), "", notes)
+
+
+def _setup_token(line: str) -> str:
+    if not _TOKEN.fullmatch(token := parse_secret(line.strip())):
+        raise InputError("that is not a setup token", hint=f"a setup token starts with {PREFIX}; is it an API key?")
+    return token
 
 
 def _captured() -> Flow[str]:
