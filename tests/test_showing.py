@@ -205,3 +205,8 @@ def test_an_error_never_repeats_a_secret_whoever_made_it(canary: object) -> None
 
 def test_an_error_is_one_line_without_control_characters() -> None:
     assert str(InputError("the file a\nb\x1b[31m can't be read")) == "the file a?b?[31m can't be read"
+
+
+@pytest.mark.parametrize("spelt", ["http%3a%2f%2f127.0.0.1%3a43145:default", "%5b%3a%3a1%5d%3a3000:me", "my%20team:x"])
+def test_the_spelling_of_a_foreign_name_is_no_secret(spelt: str) -> None:
+    assert not looks_secret(spelt)
