@@ -93,7 +93,7 @@ def toml_document(text: str, where: str, hint: str = MEND) -> TOMLDocument:
     import tomlkit
 
     def parse() -> TOMLDocument:
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(text.removeprefix("\ufeff"))
         _usable(document.unwrap())
         return document
 

@@ -352,6 +352,33 @@ def test_exec_gives_a_tool_its_credentials_in_its_own_way(real: Real, two: Shell
     assert "through exec for opencode" in two("history").out
 
 
+def test_exec_says_that_opencode_s_file_is_damaged_and_injects_all_the_same(
+    real: Real, two: Shell, store: Path
+) -> None:
+    store.parent.mkdir(parents=True)
+    store.write_text('{"anthropic": {"type": "api", "key": "fake-secret-canary"')
+    told = real("exec", "--tool", "opencode", "--", "printenv", "OPENCODE_AUTH_CONTENT")
+    assert set(json.loads(told.out)) == {"anthropic", "openai"}
+    assert f"{store} is not valid JSON" in told.err
+    assert "nothing of that file" in told.err
+    assert "canary" not in told.err
+    assert types(two)[-2:] == ["credential_issued", "credential_issued"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "file"), [("qwen", ".qwen/settings.json"), ("goose", ".config/goose/custom_providers/own.json")]
+)
+def test_exec_gives_no_key_where_the_file_that_names_the_servers_is_damaged(
+    real: Real, two: Shell, home: Path, tool: str, file: str
+) -> None:
+    (home / file).parent.mkdir(parents=True)
+    (home / file).write_text("{")
+    told = real("exec", "--tool", tool, "--", "env", status=65)
+    assert "it says which server is sent which key" in told.err
+    assert "fake-key" not in told.out + told.err
+    assert "credential_issued" not in types(two)
+
+
 def test_exec_puts_a_secret_on_a_descriptor(real: Real, two: Shell) -> None:
     script = 'env | grep -c fake-key; cat <&"$CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR"'
     told = real("exec", "--tool", "claude-code", "--", "sh", "-c", script)

@@ -245,7 +245,7 @@ def test_crushs_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / "locks" / "hyper.refresh.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(TryAgain, match="Crush is refreshing hyper"), crush.lock(target(path)):
+        with pytest.raises(TryAgain, match="writing to Crush's sign-in at hyper"), crush.lock(target(path)):
             pass
 
 

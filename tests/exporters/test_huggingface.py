@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.exporters.flat import outgoing, profiles, put, target
-from vault.errors import InputError, NotFound
+from vault.errors import InputError, NotFound, TryAgain
 from vault.events.credentials import ApiKey, OAuth
 from vault.interop import huggingface
 from vault.interop.plans import Outgoing
@@ -84,6 +87,34 @@ def test_a_login_of_the_vault_is_left_out(tmp_path: Path) -> None:
 def test_the_lock_is_the_librarys(tmp_path: Path) -> None:
     with huggingface.lock(target(store(tmp_path))):
         assert (tmp_path / "stored_tokens.lock").exists()
+
+
+def open_files() -> set[str]:
+    """What this process has open."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(f"/proc/self/fd/{number}"))
+    return found
+
+
+def test_the_lock_of_hugging_face_is_closed_and_speaks_of_its_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface, "_LOCK_SECONDS", 0.05)
+    place = target(store(tmp_path))
+    lock = str(tmp_path / "stored_tokens.lock")
+    for _ in range(3):
+        with huggingface.lock(place):
+            assert lock in open_files()
+        assert lock not in open_files()
+    with (tmp_path / "stored_tokens.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TryAgain) as caught, huggingface.lock(place):
+            pass
+    assert "another process has been writing to Hugging Face's tokens for more than" in str(caught.value)
+    assert lock in str(caught.value)
+    assert "vault" not in caught.value.message.replace(str(tmp_path), "")
 
 
 @pytest.mark.parametrize("content", ["no section = 1\n", "[a\nb"])

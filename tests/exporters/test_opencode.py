@@ -216,13 +216,24 @@ def test_a_damaged_file_is_named_and_nothing_is_planned(content: str, target: Ta
         lambda: write([key("groq:default")], {}, target),
         lambda: connect(link("groq"), target),
         lambda: disconnect(target),
-        lambda: inject([key("groq:default")], target),
         lambda: scrub([], link(), target),
     ):
         with pytest.raises(InputError, match=r"auth\.json") as caught:
             do()
         assert "canary" not in str(caught.value)
     assert auth.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"groq": {"type": "api", "key": "fake-secret-canary"', "[]", None])
+def test_a_damaged_file_keeps_no_child_from_its_credentials(content: str | None, target: Target, auth: Path) -> None:
+    auth.parent.mkdir(parents=True)
+    auth.mkdir() if content is None else auth.write_text(content)
+    given = inject([key("groq:default")], target)
+    assert set(json.loads(given.variables[CONTENT].reveal())) == {"groq"}
+    (note,) = given.notes
+    assert str(auth) in note
+    assert "OpenCode is given what the vault has for it, and nothing of that file" in note
+    assert "canary" not in note
 
 
 def test_the_file_is_replaced_private_whole_and_through_a_link(target: Target, auth: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vault.errors import StorageError, TryAgain
-from vault.log.filelock import FileLock
+from vault.log.filelock import FileLock, lock_of
 
 
 def test_one_at_a_time_between_threads_and_processes(tmp_path: Path) -> None:
@@ -54,6 +54,16 @@ def test_waiting_has_an_end(same_process: bool, tmp_path: Path) -> None:
         os.close(other)
     holder.close()
     waiter.close()
+
+
+def test_a_lock_speaks_of_what_it_is_for(tmp_path: Path) -> None:
+    busy = pytest.raises(TryAgain, match="writing to the settings file for more than 0 seconds")
+    path = tmp_path / "lock"
+    with lock_of("the settings file", path, 30), busy, lock_of("the settings file", path, 0.01):
+        pass
+    refused = pytest.raises(StorageError, match="Codex's login can't be written")
+    with refused, lock_of("Codex's login", tmp_path / "nowhere" / "lock", 1):
+        pass
 
 
 def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def _injected(
         done = inject(context, found, name, targets, reason=reason)
     for skipped in done.left_out:
         output.say(output.printable(f"{skipped.name} is left out: {skipped.why}"))
+    output.say(*done.injection.notes)
     values = _revealed(done.injection.variables)
     for variable, secret in done.injection.descriptors.items():
         reader, writer = os.pipe()

@@ -24,19 +24,15 @@ def switch(provider: str, environ: Mapping[str, str], *, on: bool) -> tuple[Path
     Disabling adds to ``disabled_providers``. Enabling takes it out there, and adds it to ``enabled_providers`` when that list is
     not empty, since it then excludes the others. Raises NotReady for a file that is broken already, StorageError.
     """
-    from vault.log.filelock import FileLock
+    from vault.log.filelock import lock_of
 
     path = Path(os.path.realpath(settings_path(environ)))
     try:
         private_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from None
-    lock = FileLock(path.with_name(f".{path.name}.lock"), LOCK_SECONDS)
-    try:
-        with lock.held():
-            return path, _switch(path, provider, on)
-    finally:
-        lock.close()
+    with lock_of("the settings file", path.with_name(f".{path.name}.lock"), LOCK_SECONDS):
+        return path, _switch(path, provider, on)
 
 
 def _switch(path: Path, provider: str, on: bool) -> bool:

@@ -11,24 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vault.errors import InputError, NotFound, StorageError, TryAgain
-from vault.files import open_private
+from vault.errors import InputError, NotFound
 from vault.interop.documents import toml_in
 from vault.interop.sources import kind_of, read_json
+from vault.log.filelock import lock_of
 from vault.parsing import parse_json
 
 KEYRING = "keyring:"
 SERVICE = "Codex Auth"
 LOCK_SECONDS = 15.0
 FILE, AUTO, RING, EPHEMERAL = "file", "auto", "keyring", "ephemeral"
-_PAUSE = 0.05
 _LOCKS = ("auth.lock", "auth.json.lock")
 
 
@@ -90,28 +88,5 @@ def locked(place: Place, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     with ExitStack() as stack:
         if os.name == "posix" and kind_of(folder) == "folder":
             for name in _LOCKS:
-                stack.enter_context(_file_lock(folder / name, seconds))
+                stack.enter_context(lock_of("Codex's login", folder / name, seconds))
         yield
-
-
-@contextmanager
-def _file_lock(path: Path, seconds: float) -> Iterator[None]:
-    import fcntl
-
-    deadline = time.monotonic() + seconds
-    try:
-        handle = open_private(path)
-    except OSError as error:
-        raise StorageError(f"{path} can't be opened: {error.strerror}", hint="look at its mode") from None
-    try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TryAgain(f"Codex holds {path}", hint="wait until it is done, then try again") from None
-                time.sleep(_PAUSE)
-        yield
-    finally:
-        os.close(handle)

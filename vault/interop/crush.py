@@ -18,11 +18,11 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from vault.errors import InputError, NotFound, TryAgain
+from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.commands import words_of
 from vault.interop.crush_entries import (
@@ -42,7 +42,7 @@ from vault.interop.plans import ANOTHER, Injection, Link, Outgoing, Plan, Target
 from vault.interop.sources import kind_of, shown_name
 from vault.interop.styled import mode_of, styled
 from vault.interop.tools import Orders, Tool
-from vault.log.filelock import FileLock
+from vault.log.filelock import lock_of
 from vault.providers import aliases, catalogue
 from vault.spelling import provider_original
 from vault.values import MAIN_AGENT, Secret
@@ -213,11 +213,8 @@ def lock(target: Target) -> Iterator[None]:
     with ExitStack() as held:
         if kind_of(folder) == "folder" and kind_of(folder / "locks") == "folder":
             for name in sorted(LOGINS):
-                file = held.enter_context(closing(FileLock(folder / "locks" / f"{name}.refresh.lock", _LOCK_SECONDS)))
-                try:
-                    held.enter_context(file.held())
-                except TryAgain:
-                    raise TryAgain(f"{_TITLE} is refreshing {name} and holds its lock", hint="try again") from None
+                path = folder / "locks" / f"{name}.refresh.lock"
+                held.enter_context(lock_of(f"{_TITLE}'s sign-in at {name}", path, _LOCK_SECONDS))
         yield
 
 

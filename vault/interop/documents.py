@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vault.errors import InputError
 from vault.interop.plans import name_there
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 
+T = TypeVar("T")
+
+
 def object_in(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError, StorageError."""
     if kind_of(path) == "missing":
@@ -32,6 +36,15 @@ def object_in(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{path} does not hold a JSON object", hint="is it the right file? move it away to start anew")
     return found
+
+
+def addressed(read: Callable[[], T], title: str) -> T:
+    """What a tool's files say of the servers that its variables go to. Raises InputError, which says that none is given."""
+    try:
+        return read()
+    except InputError as error:
+        why = f"it says which server is sent which key, so {title} is given none"
+        raise InputError(f"{error.message}; {why}", hint=error.hint) from None
 
 
 def mapping_in(document: Any, name: str, path: Path) -> Any:

@@ -22,7 +22,7 @@ from typing import Any
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.commands import asks_a_vault
-from vault.interop.documents import object_in, yaml_bytes, yaml_in
+from vault.interop.documents import addressed, object_in, yaml_bytes, yaml_in
 from vault.interop.entries import former_profile, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.homes import Home, fits, home_of
@@ -191,7 +191,9 @@ def disconnect(target: Target) -> Plan:
 def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """The variables that the providers and the custom ones name. Raises InputError, StorageError."""
     folder = _folder(target.path, target.environ, target.home)
-    whose = _Whose(list(_customs(folder)), {**_hosts(folder), **target.environ}, target.environ)
+    whose = _Whose(
+        addressed(lambda: list(_customs(folder)), _TITLE), {**_hosts(folder), **target.environ}, target.environ
+    )
     values: dict[str, Secret] = {}
     used, left_out = [], {}
     for one in outgoing:

@@ -19,7 +19,7 @@ from vault.interop.findings import Findings, Found, FoundOrder, Skipped
 from vault.interop.plans import Injection, Outgoing, Plan, Target, Write, Written
 from vault.interop.sources import kind_of, read_text, shown_name
 from vault.interop.tools import Orders, Tool
-from vault.log.filelock import FileLock
+from vault.log.filelock import lock_of
 from vault.parsing import whole_number
 from vault.values import (
     DEFAULT_NAME,
@@ -110,12 +110,12 @@ def inject(outgoing: Sequence[Outgoing], _: Target) -> Injection:
 
 @contextmanager
 def lock(target: Target) -> Iterator[None]:
-    """The library's own lock, an ``flock``. Raises TryAgain."""
+    """The library's own lock, an ``flock``. Raises TryAgain, StorageError."""
     _, stored = _files(target.path, target.environ, target.home)
     if kind_of(stored.parent) != "folder":
         yield
         return
-    with FileLock(stored.with_name("stored_tokens.lock"), _LOCK_SECONDS).held():
+    with lock_of(f"{_TITLE}'s tokens", stored.with_name("stored_tokens.lock"), _LOCK_SECONDS):
         yield
 
 

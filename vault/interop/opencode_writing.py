@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vault.errors import InputError, VaultError
+from vault.errors import InputError, StorageError, VaultError
 from vault.events.credentials import Token
 from vault.interop.documents import object_in
 from vault.interop.findings import Skipped
@@ -90,8 +90,13 @@ def write(outgoing: Sequence[Outgoing], orders: Mapping[ProviderId, Sequence[Pro
 
 
 def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
-    """All credentials for a child, in one variable. Raises InputError for a file that can't be read, StorageError."""
-    document = _given(target)
+    """All credentials for a child, in one variable: with OpenCode's own, which are left out where they can't be read."""
+    notes: list[str] = []
+    document: dict[str, Any] = {}
+    try:
+        document = _given(target)
+    except (InputError, StorageError) as error:
+        notes.append(f"{error.message}; {TITLE} is given what the vault has for it, and nothing of that file")
     used: list[ProfileId] = []
     left_out: dict[ProfileId, str] = {}
     there, config = addresses(target.environ, target.home, Path.cwd()), target.environ.get(CONFIG_CONTENT, "")
@@ -113,7 +118,7 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     competing = {name for p in used for name in catalogue.stripped_names(ProviderId(p.partition(":")[0]))}
     variables = {CONTENT: Secret(json.dumps(document, ensure_ascii=False, separators=(",", ":")))}
     variables |= {CONFIG_CONTENT: Secret(config)} if config else {}
-    return Injection(variables, frozenset(competing), used=used, left_out=left_out)
+    return Injection(variables, frozenset(competing), used=used, left_out=left_out, notes=notes)
 
 
 def note_of_settings(target: Target, names: Iterable[str]) -> list[str]:

@@ -166,7 +166,8 @@ class Injection:
     """What a child of ``exec --tool`` gets: variables, names to remove, and secrets on file descriptors.
 
     ``descriptors`` maps a variable to the secret: the child inherits a pipe with the secret, and the variable holds its number.
-    ``used`` are the profiles that were put in, and ``left_out`` says of others why not.
+    ``used`` are the profiles that were put in, and ``left_out`` says of others why not. ``notes`` say what of the tool's own
+    could not be read, and so isn't given on.
     """
 
     variables: Mapping[str, Secret]
@@ -174,6 +175,7 @@ class Injection:
     descriptors: Mapping[str, Secret] = field(default_factory=dict)
     used: Sequence[ProfileId] = ()
     left_out: Mapping[ProfileId, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def name_there(profile: ProfileId, label: str) -> str:

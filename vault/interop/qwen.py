@@ -19,7 +19,7 @@ from typing import Any
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.commented import Commented, commented_in
-from vault.interop.documents import object_in
+from vault.interop.documents import addressed, object_in
 from vault.interop.dotenv_lines import bindings, with_value
 from vault.interop.entries import former_profile, instant_of, key_or_reference, ownership_of, usable_secret
 from vault.interop.findings import Findings, Found, Skipped
@@ -109,7 +109,8 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
 
 def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
     """The variables that ``settings.json`` and the providers name, which come before both files. Raises InputError."""
-    settings = commented_in(_folder(target.path, target.environ, target.home) / _SETTINGS).document
+    file = _folder(target.path, target.environ, target.home) / _SETTINGS
+    settings = addressed(lambda: commented_in(file).document, _TITLE)
     values: dict[str, Secret] = {}
     used, left_out = [], {}
     for one in outgoing:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from vault.errors import StorageError, TryAgain
@@ -21,11 +22,12 @@ except ImportError:  # pragma: no cover - not on POSIX
 
 
 class FileLock:
-    """An exclusive lock between processes, and between the threads of this one."""
+    """An exclusive lock between processes, and between the threads of this one. ``of`` is what it is for, in messages."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, of: str = "the vault") -> None:
         self._path = path
         self._timeout = timeout
+        self._of = of
         self._fd = -1
         self._threads = threading.Lock()
 
@@ -36,7 +38,7 @@ class FileLock:
     def take(self) -> None:
         """Take the lock; ``give`` must follow. Raises as ``held`` does."""
         if not self._threads.acquire(timeout=self._timeout):
-            raise TryAgain("another thread has been writing to the vault for too long", hint="try again")
+            raise TryAgain(f"another thread has been writing to {self._of} for too long", hint="try again")
         try:
             self._acquire()
         except BaseException:
@@ -65,7 +67,7 @@ class FileLock:
                 self._fd = open_private(self._path)
             except OSError as error:
                 raise StorageError(
-                    f"the vault can't be written: {error.strerror} ({self._path})",
+                    f"{self._of} can't be written: {error.strerror} ({self._path})",
                     hint="check the owner and mode of that folder",
                 ) from None
         try:
@@ -96,9 +98,20 @@ class FileLock:
             abandoned.set()
             self._fd = -1
         raise TryAgain(
-            f"another process has been writing to the vault for more than {self._timeout:.0f} seconds",
+            f"another process has been writing to {self._of} for more than {self._timeout:.0f} seconds ({self._path})",
             hint="try again",
         )
+
+
+@contextmanager
+def lock_of(of: str, path: Path, timeout: float) -> Iterator[None]:
+    """Hold a lock once and close its file. ``of`` is what it is for, as in "written to OF". Raises TryAgain, StorageError."""
+    lock = FileLock(path, timeout, of)
+    try:
+        with lock.held():
+            yield
+    finally:
+        lock.close()
 
 
 class _Held(AbstractContextManager[None]):
