@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,6 +24,18 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
+    with _serving() as one:
+        yield one
+
+
+@pytest.fixture
+def other_gate() -> Iterator[Gate]:
+    with _serving() as one:
+        yield one
+
+
+@contextmanager
+def _serving() -> Iterator[Gate]:
     gate = Gate()
 
     class Handler(BaseHTTPRequestHandler):

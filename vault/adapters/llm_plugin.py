@@ -2,13 +2,16 @@
 
 ``llm`` looks a key up by an alias (``openai``, ``gemini``, …): an explicit ``--key`` first, then ``keys.json``, then a variable.
 The vault answers for aliases that are missing from ``keys.json``, so that what a person stored there on purpose stays in force. A
-hand-out is in the history, for the agent of VAULT_AGENT. When the vault has nothing, ``llm`` goes on to the variable; when it
-can't be opened, it says so on stderr, once.
+hand-out is in the history, for the agent of VAULT_AGENT. An alias that a model of a person's own sends to another server
+(``api_base`` in ``extra-openai-models.yaml``) gets what belongs to that server, or nothing. When the vault has nothing, ``llm``
+goes on to the variable; when it can't be opened, it says so on stderr, once.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from vault.adapters import tell
@@ -41,13 +44,19 @@ _HANDED: dict[str, str | None] = {}
 def _from_vault(alias: str) -> str | None:
     from vault.api import open_vault
     from vault.errors import InputError, NotFound, VaultError
+    from vault.interop.homes import fits
+    from vault.interop.llm import keys_file, servers_in
     from vault.providers import catalogue
 
     name = ALIASES.get(alias, alias)
     if ":" not in name and catalogue.provider(name) is None:
         return None
     try:
+        address = servers_in(keys_file(os.environ, Path.home()).parent).get(alias)
         with open_vault() as vault:
+            held = {p.profile: p.held.facts.base_url for p in vault.profiles().profiles} if ":" in name else {}
+            if not fits(name.partition(":")[0], held.get(name, ""), address, os.environ):
+                return None
             return vault.credential(name, program="llm").secret.reveal()
     except (NotFound, InputError):
         return None

@@ -45,7 +45,7 @@ _ALIAS_OF = {"google": "gemini", "togetherai": "together"}
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
     """Where ``llm`` keeps its keys in this environment."""
-    return [_folder(environ, home) / "keys.json"]
+    return [keys_file(environ, home)]
 
 
 def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Findings:
@@ -154,6 +154,11 @@ def _is(alias: str, profile: ProfileId) -> bool:
         return provider_of(profile_of(alias)) == provider_of(profile) != _OWN or profile_of(alias) == profile
     except InputError:
         return False
+
+
+def keys_file(environ: Mapping[str, str], home: Path) -> Path:
+    """The usual place of ``keys.json``."""
+    return _folder(environ, home) / "keys.json"
 
 
 def _file(source: Path | None, environ: Mapping[str, str], home: Path) -> Path:

@@ -109,6 +109,20 @@ def is_own(provider: str, url: str) -> bool:
     return parts.scheme == "https" and any(_fits(pattern, parts.netloc) for pattern in _own(provider))
 
 
+def has_own(provider: str) -> bool:
+    """Whether any address of a provider's own is known."""
+    known = catalogue.provider(provider)
+    return any(True for _ in _own(provider)) or (
+        known is not None and (known.local or is_loopback_url(known.api or ""))
+    )
+
+
+def origin(url: str) -> tuple[str, str]:
+    """The scheme and the place (host, and port where it isn't the scheme's own) of an address. Raises InputError."""
+    parts = urlsplit(normal(url))
+    return parts.scheme, parts.netloc
+
+
 def owner_of(url: str) -> ProviderId | None:
     """The provider whose own server an address is on, by its path where several share one; None for nobody's.
 
