@@ -30,7 +30,6 @@ _KEY = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\s'\"`(){}\[\]<>,;|“”‘’«»]+")
-_SPELT = re.compile(r"%([0-9a-f]{2})", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _HOST = re.compile(r"(?:[a-z0-9_-]+\.)+[a-z]{2,}\.?(?::\d{1,5})?(?:/[\w./~%-]*)?", re.ASCII)
@@ -40,7 +39,7 @@ _NUMBERED = re.compile(r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20})\d{1,4}|\d{1,4}(?:[A-Z
 _HUMPS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
 _TURN = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 _VOWELLESS = re.compile(r"[bcdfghjklmnpqrstvwxz]{7,}", re.IGNORECASE)
-_SPELT = re.compile(r"%[0-9a-f]{2}")
+_SPELT = re.compile(r"%([0-9a-f]{2})")
 _RANDOM = 16
 _LONGEST_WORD = 24
 _TURNS = 6
@@ -106,7 +105,6 @@ def _json_escaped(character: str) -> str:
 
 def _random(word: str) -> bool:
     """Whether a word is long and has no words in it. Paths, addresses, hosts, UUIDs and fingerprints don't count."""
-    word = _SPELT.sub("/", word)
     if len(word) < _RANDOM:
         return False
     word = _SPELT.sub(lambda spelt: chr(int(spelt[1], 16)), word.rstrip(".:!?…"))

@@ -245,7 +245,7 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "command": "zq-command",
         "account": "zq-account",
         "secret": "fake-zq-secret",
-        "variable": "ZQ_VARIABLE",
+        "variable": "ZQ_VARIABLE_TOKEN",
         "url": "zq-server.test",
         "type": "profile_logged_in",
         "kind": "api_key",

@@ -100,7 +100,7 @@ def test_giving_up_leaves_what_was_there(place: Place) -> None:
 
 def test_copilot_at_github_and_its_exchange(place: Place, real: Real) -> None:
     """The GitHub token lives long; each use gets a short Copilot token, exchanged anew when the last one ends."""
-    place.authority.settings.copilot_life = -60
+    place.authority.settings.copilot_life = 60
     with place.terminal("login", "github-copilot") as talk:
         talk.until("1 GitHub Copilot (code) (recommended)")
         talk.until("2 GitHub Copilot on GitHub Enterprise (code)")

@@ -46,7 +46,7 @@ def take_backup(
     if path.exists() and not replace:
         raise Conflict(f"there is a file at {path} already", hint="choose another name, or add --replace")
     with context.database.reading() as connection:
-        draft = draft_copy(connection, path)
+        draft = draft_copy(connection, context.places.database, path)
     try:
         checked = _checked(draft, context, progress)
         event = BackupTaken(path=str(path), events=checked.events)
@@ -146,7 +146,7 @@ def _take_the_place(copy: Path, path: Path) -> Path | None:
     try:
         with database.turn():
             with database.reading() as connection:
-                draft = draft_copy(connection, kept)
+                draft = draft_copy(connection, path, kept)
             name_copy(draft, kept, replace=False)
             put_back(copy, database)
     finally:

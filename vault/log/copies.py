@@ -14,11 +14,14 @@ from pathlib import Path
 from vault.errors import CannotCreate, Conflict
 from vault.files import make_private, private_folder, sync_folder
 from vault.log.database import Database, discard
-from vault.log.explaining import told_plainly
+from vault.log.explaining import explain, told_plainly
 
 
-def draft_copy(source: sqlite3.Connection, path: Path) -> Path:
-    """Copy an open file to a hidden name beside ``path``, to be named or discarded. Raises CannotCreate, StorageError."""
+def draft_copy(source: sqlite3.Connection, origin: Path, path: Path) -> Path:
+    """Copy an open file, ``origin``, to a hidden name beside ``path``, to be named or discarded.
+
+    Raises CannotCreate, StorageError, IntegrityError.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         private_folder(path.parent)
@@ -28,7 +31,11 @@ def draft_copy(source: sqlite3.Connection, path: Path) -> Path:
         raise _impossible(path, error) from None
     try:
         with told_plainly(draft), closing(sqlite3.connect(draft, isolation_level=None)) as copy:
-            source.backup(copy)
+            try:
+                source.backup(copy)
+            except sqlite3.DatabaseError as error:
+                about_it = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+                raise explain(error, origin if about_it else draft) from None
         with open(draft, "rb") as file:
             os.fsync(file.fileno())
     except BaseException:
@@ -58,7 +65,7 @@ def duplicate(copy: Path, place: Path) -> None:
     beside = any(copy.with_name(copy.name + suffix).exists() for suffix in ("-wal", "-journal"))
     address = f"{copy.absolute().as_uri()}?mode=ro{'' if beside else '&immutable=1'}"
     with told_plainly(copy), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as source:
-        draft = draft_copy(source, place)
+        draft = draft_copy(source, copy, place)
     name_copy(draft, place, replace=False)
 
 

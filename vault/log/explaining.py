@@ -1,8 +1,8 @@
 """What SQLite's errors mean. A disk that fails is told from a file that is damaged, which SQLite itself doesn't always do.
 
 When a read fails with EIO, SQLite reports a malformed database as soon as the read was for a page of the schema or of a tree, and
-no database at all when the read gave less than there is. So before a file is called damaged it is read again: all of its bytes,
-then its structure.
+no database at all when the read gave less than there is. So before a file is called damaged it is read again: its bytes, as many
+as a vault could have, then its structure.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from vault.errors import IntegrityError, StorageError, TryAgain, UsageError, VaultError
 
 _PIECE = 1024 * 1024
+_MOST = 2048 * _PIECE
 _KEPT: dict[tuple[int, int], int] = {}
 
 
@@ -87,10 +88,10 @@ def failing_disk(path: Path) -> str:
 
 
 def _whole(path: Path) -> bool:
-    """Whether all the bytes a file has can be read. Raises OSError."""
+    """Whether all the bytes a file has can be read, of one beyond any size a beginning of them. Raises OSError."""
     file = _kept_open(path)
     size, at = os.fstat(file).st_size, os.lseek(file, 0, os.SEEK_SET)
-    while at < size:
+    while at < min(size, _MOST):
         piece = len(os.pread(file, _PIECE, at) if hasattr(os, "pread") else os.read(file, _PIECE))
         if not piece:
             return os.fstat(file).st_size <= at
