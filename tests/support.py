@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault.context import Context, Places, create_context, open_context, read_slots
+from vault.context import Context, Places, create_context, open_context
 from vault.crypto.keys import VaultKeys
 from vault.crypto.keyslots import KEY_FILE, Slot, make_slot, open_slot
 from vault.events.codec import Actor
 from vault.log.database import Database
+from vault.log.slots import read_slots
 from vault.unlock import Ways
 from vault.values import Clock, Instant, RandomBytes
 

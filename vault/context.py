@@ -5,32 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vault.crypto.keys import KEY, VaultKeys, WrappedEpoch, new_epoch
-from vault.crypto.keyslots import Slot
+from vault.crypto.keys import KEY, VaultKeys, new_epoch
+from vault.crypto.keyslots import PASSPHRASE, Slot
 from vault.envfile import EnvFile, read_env_file
-from vault.errors import Conflict, IntegrityError, NewerVersion, NotReady, WrongExpectedVersion
+from vault.errors import Conflict, IntegrityError, NotReady, StorageError, WrongExpectedVersion
 from vault.events.codec import Actor
-from vault.events.types import VaultCreated
+from vault.events.types import SlotFacts, VaultCreated
 from vault.log.anchor import Anchor
 from vault.log.database import Database, create_database, discard, publish
 from vault.log.records import Cause, Draft, Recorded
 from vault.log.sealing import Sealing
+from vault.log.slots import FORMAT, read_slots
 from vault.log.store import EventStore
+from vault.model.slots import SlotsState, slot_facts
 from vault.model.streams import VAULT
 from vault.projections.engine import CHECKPOINTS, Projections
 from vault.projections.queries import Queries
 from vault.projections.replay import rebuild
+from vault.projections.slots import check_slots, slots_of
 from vault.providers import catalogue
 from vault.providers.aliases import allowed, canonical
 from vault.settings import VARIABLES, Settings, read_settings
 from vault.unlock import Ways, unlock
 from vault.values import Clock, RandomBytes, SystemClock
 
-FORMAT = 1
 TRIES = 64
 
 
@@ -212,6 +215,14 @@ class Context:
                 continue
         raise WrongExpectedVersion("the profile keeps changing while this command decides", hint="try again")
 
+    def slots(self) -> tuple[SlotsState, dict[int, SlotFacts]]:
+        """The key slots as the log knows them, and those that are there. Raises IntegrityError."""
+        return slots_of(self.store, self.projections)
+
+    def check_slots(self) -> None:
+        """Raises IntegrityError for the first key slot that isn't as the log knows it."""
+        check_slots(*self.slots())
+
     def close(self) -> None:
         """Close the files."""
         self.anchor.close()
@@ -229,21 +240,6 @@ def replace_way(actor: Actor, way: str) -> Actor:
     return Actor(user=actor.user, host=actor.host, pid=actor.pid, program=actor.program, agent=actor.agent, way=way)
 
 
-def read_slots(database: Database) -> tuple[bytes, list[Slot], list[WrappedEpoch]]:
-    """What is needed to unlock: vault id, key slots, wrapped epochs. Raises IntegrityError."""
-    with database.reading() as connection:
-        found = connection.execute("SELECT id, format FROM vault").fetchone()
-        slots = connection.execute("SELECT slot, kind, parameters, wrapped, commitment FROM key_slots ORDER BY slot")
-        epochs = connection.execute("SELECT epoch, audit, secret FROM epochs ORDER BY epoch")
-        if found is None or len(found[0]) != 16:
-            raise IntegrityError(f"{database.path} has no vault id", hint="restore the file from a backup")
-        if found[1] > FORMAT:
-            raise NewerVersion(
-                f"{database.path} has the format {found[1]} of a newer vault", hint="upgrade agent-vault"
-            )
-        return found[0], [Slot(*row) for row in slots], [WrappedEpoch(*row) for row in epochs]
-
-
 def open_context(
     places: Places,
     ways: Ways,
@@ -252,20 +248,26 @@ def open_context(
     actor: Actor | None = None,
     way: str = "cli",
     random: RandomBytes = os.urandom,
+    strange_slots: bool = False,
 ) -> Context:
-    """Open and unlock the vault. ``ways.places`` is filled from the state folder.
+    """Open and unlock the vault. ``ways.places`` and ``ways.last`` are filled from the state folder.
 
+    Key slots that aren't those of the log are an error, unless ``strange_slots`` are what the command is for.
     Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError.
     """
-    from vault.unlock import read_places
+    from vault.unlock import read_last, read_places, remember_last
 
     env_file = read_env_file(ways.environ)
     settings = read_settings(ways.environ, canonical)
     database = Database(places.database)
     try:
         vault_id, slots, epochs = read_slots(database)
-        ways = replace(ways, places=read_places(places.unlocking(vault_id)))
-        root, _ = unlock(slots, vault_id, ways)
+        remembered = places.unlocking(vault_id)
+        ways = replace(ways, places=read_places(remembered), last=read_last(remembered))
+        root, slot = unlock(slots, vault_id, ways)
+        if slot.kind == PASSPHRASE and slot.slot != ways.last and sum(s.kind == PASSPHRASE for s in slots) > 1:
+            with suppress(StorageError):
+                remember_last(remembered, slot.slot)
         keys = VaultKeys.from_root(vault_id, root, epochs, random)
         context = Context(
             database,
@@ -279,6 +281,8 @@ def open_context(
         )
         context.store.check_anchor()
         _bring_up(context)
+        if not strange_slots and context.store.rollback is None:
+            _check_slots(context)
         return context
     except BaseException:
         database.close()
@@ -314,7 +318,8 @@ def create_context(
             connection.executemany("INSERT INTO checkpoints VALUES (?,?,0)", list(CHECKPOINTS.items()))
         keys = VaultKeys.from_root(vault_id, root, [epoch], random)
         context = Context(draft, keys, places, clock or SystemClock(), actor or current_actor(environ, "cli"), environ)
-        context.store.append([Draft(stream=VAULT, event=VaultCreated(format=FORMAT))], context.cause())
+        made = VaultCreated(format=FORMAT, slots=list(slot_facts(slots, vault_id).values()))
+        context.store.append([Draft(stream=VAULT, event=made)], context.cause())
         context.anchor.close()
         before_publishing(vault_id)
     except BaseException:
@@ -322,6 +327,15 @@ def create_context(
         discard(draft.path)
         raise
     publish(draft, places.database)
+
+
+def _check_slots(context: Context) -> None:
+    """Compare key slots with the log. Read models that can't be read are told by who needs them, and may be rebuilt."""
+    try:
+        known, found = context.slots()
+    except IntegrityError:
+        return
+    check_slots(known, found)
 
 
 def _bring_up(context: Context) -> None:

@@ -40,7 +40,7 @@ def test_verify_says_what_was_checked_and_how_much(shell: Shell, furnished: File
     assert told.lines[0].startswith("the log is whole: 14 events in 11 streams, head ")
     assert "  ✓ positions without gaps" in told.lines
     assert "  ✓ head against the anchor" in told.lines
-    assert told.lines[-1] == "  8 sealed credentials, 8 profile keys, 10 read models"
+    assert told.lines[-1] == "  8 sealed credentials, 8 profile keys, 11 read models"
 
 
 def test_verify_as_json(shell: Shell, furnished: Files) -> None:

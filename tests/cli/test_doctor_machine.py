@@ -14,9 +14,9 @@ from tests.cli.doctoring import MANY, findings, look, made_whole
 from tests.cli.lives import build, hold
 from tests.cli.running import Shell
 from tests.support import Files
-from vault.context import read_slots
 from vault.events.credentials import Reference
 from vault.log.database import Database
+from vault.log.slots import read_slots
 from vault.providers.plugins import plugins
 from vault.unlock import remember_place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Real, Shell, ended, finish, terminal
-from tests.support import Files
+from tests.support import Files, tampering
 from vault.crypto.keyslots import parse_recovery_code
 
 
@@ -411,3 +412,34 @@ def test_keys_added_at_once_are_all_there(real: Real, shell: Shell, files: Files
     assert [slot for slot, _ in slots(shell)] == [1, 2, 3, 4, 5]
     for number in range(4):
         assert real("list", env={"VAULT_KEY_FILE": f"key{number}"}).status == 0
+
+
+# -- slots that aren't those of the log
+
+
+def test_a_deleted_recovery_slot_is_told_by_every_command_until_it_is_settled(shell: Shell, files: Files) -> None:
+    shell("key", "add", "--recovery")
+    shell.login("openai", "fake-key")
+    with tampering(files.database) as connection:
+        connection.execute("DELETE FROM key_slots WHERE slot = 2")
+    for words in (("list",), ("get", "openai"), ("login", "groq", "--stdin"), ("verify",), ("key", "list")):
+        told = shell(*words, stdin="fake-key", status=80)
+        assert "key slot 2 (recovery) is gone, and nobody removed it" in told.err
+        assert "fake-key" not in told.out
+    assert "key slot 2 (recovery) is gone" in shell("doctor", "--no-input", status=1).out
+    listed = json.loads(shell("key", "list", "--json", status=80).out)["slots"]
+    assert listed[1]["trouble"] == "key slot 2 (recovery) is gone, and nobody removed it"
+    assert "removed key slot 2: recovery" in shell("key", "remove", "2", "--reason", "a faulty script").err
+    assert shell("get", "openai").out == "fake-key\n"
+    shell("verify")
+
+
+def test_the_passphrase_that_opened_is_remembered(shell: Shell, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        Path(name).write_text(f"fake passphrase {name}\n")
+        shell("key", "add", "--passphrase-file", name)
+    monkeypatch.delenv("VAULT_KEY_FILE")
+    for name, last in (("two", "3"), ("one", "2")):
+        monkeypatch.setenv("VAULT_PASSPHRASE", f"fake passphrase {name}")
+        shell("list")
+        assert json.loads(files.anchor.with_suffix(".unlock.json").read_text()) == {"last": last}

@@ -19,7 +19,7 @@ from tests.oauth.server import Server as Authorization
 from tests.providers.documents import document, encoded, entry
 from tests.providers.server import Reply
 from tests.providers.server import Server as Catalogue
-from tests.support import Files
+from tests.support import Files, tampering
 from vault.cli.main import run
 from vault.commands.login import log_in
 from vault.events.credentials import OAuth
@@ -208,6 +208,8 @@ def _log(vault: World) -> None:
     vault("verify")
     vault("rebuild")
     vault("key add --recovery")
+    with tampering(vault.files.database) as connection:
+        connection.execute("DELETE FROM key_slots WHERE slot = 2")
     vault("key list")
     vault("key remove 2")
     vault("order set --provider groq default")

@@ -38,6 +38,7 @@ from vault.events.types import (
     RefreshClaimed,
     RefreshFailed,
     RollbackAccepted,
+    SlotFacts,
     TokensRefreshed,
     UseReported,
     VaultCreated,
@@ -68,7 +69,16 @@ BARE = CredentialFacts(kind="api_key")
 SAMPLES: dict[str, tuple[Event, Event]] = {
     full.TYPE: (full, bare)
     for full, bare in (
-        (VaultCreated(format=1), VaultCreated(format=0)),
+        (
+            VaultCreated(
+                format=1,
+                slots=[
+                    SlotFacts(slot=1, slot_kind="keyring", digest="0123456789abcdef" * 4),
+                    SlotFacts(slot=2, slot_kind="recovery"),
+                ],
+            ),
+            VaultCreated(format=0),
+        ),
         (AgentRegistered(agent="helper", inherits="main"), AgentRegistered(agent="helper")),
         (AgentInheritanceSet(agent="helper", inherits="main"), AgentInheritanceSet(agent="helper")),
         (AgentRemoved(agent="helper"), AgentRemoved(agent="")),
@@ -179,10 +189,13 @@ SAMPLES: dict[str, tuple[Event, Event]] = {
             UseReported(agent="main", profile="a:b", outcome="success"),
         ),
         (HealthCleared(agent="main", profile=NAME), HealthCleared(agent="", profile="")),
-        (KeySlotAdded(slot=2, slot_kind="key-file"), KeySlotAdded(slot=0, slot_kind="")),
+        (KeySlotAdded(slot=2, slot_kind="key-file", digest="0123456789abcdef" * 4), KeySlotAdded(slot=0, slot_kind="")),
         (KeySlotRemoved(slot=2, slot_kind="key-file"), KeySlotRemoved(slot=0, slot_kind="")),
         (RollbackAccepted(anchor_position=9, head_position=7), RollbackAccepted(anchor_position=0, head_position=0)),
-        (LogVerified(events=2**53), LogVerified(events=0)),
+        (
+            LogVerified(events=2**53, slots=[SlotFacts(slot=3, slot_kind="command", digest="fedcba9876543210" * 4)]),
+            LogVerified(events=0),
+        ),
         (BackupTaken(path="/fake/vault-backup.db", events=7), BackupTaken(path="", events=0)),
     )
 }

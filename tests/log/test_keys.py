@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.log.samples import any_session, issue, login
 from tests.support import ACTOR, KEY, Canary, Files, FixedClock, make_files, make_vault, seeded
-from vault.context import Context, read_slots
+from vault.context import Context
 from vault.crypto.aead import Sealer
 from vault.crypto.encoding import PAD_STEP, pad, pae, unpad
 from vault.crypto.keys import VaultKeys, branch_keys, new_epoch, open_payload, seal_payload
@@ -32,6 +32,7 @@ from vault.crypto.keyslots import (
 from vault.crypto.mac import Mac
 from vault.errors import Gone, InputError, IntegrityError, Locked, WrongKey
 from vault.log.database import Database
+from vault.log.slots import read_slots
 from vault.projections.replay import rebuild
 from vault.projections.verify import verify
 
@@ -289,7 +290,7 @@ def within_bounds(parameters: bytes) -> bool:
         m, t, p = (json.loads(parameters)[name] for name in "mtp")
     except (ValueError, TypeError, KeyError):
         return False
-    return bool(19456 <= m <= 1048576 and 1 <= t <= 64 and 1 <= p <= 16)
+    return bool(19456 <= m <= 1048576 and 1 <= t <= 64 and 1 <= p <= 16 and m * t <= 8388608)
 
 
 @given(

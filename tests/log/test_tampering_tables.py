@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.log.damage import BYTES, MASKS, copied, first_bad, flip
 from tests.log.samples import login, order
 from tests.support import KEY, Files, tampering
-from vault.context import Context, read_slots
+from vault.context import Context
 from vault.crypto.keyslots import open_slot
 from vault.errors import IntegrityError, VaultError, WrongKey
 from vault.log.database import Database
+from vault.log.slots import read_slots
 from vault.projections.history import COLUMNS
 from vault.projections.replay import rebuild
 from vault.projections.verify import verify

@@ -25,6 +25,7 @@ from vault.crypto.keyslots import (
     make_slot,
     new_recovery_code,
     parse_recovery_code,
+    slot_digest,
 )
 from vault.log.anchor import Anchor
 
@@ -141,6 +142,7 @@ def slots() -> Iterator[Case]:
         made[kind] = row = [VAULT_ID, number, kind, slot.parameters, slot.wrapped, slot.commitment]
         yield gives(kind, "open_slot", [*row, secret], ROOT)
         yield fails(f"{kind}, another secret", "open_slot", [*row, secret + b"x"], "wrong secret")
+        yield gives(f"{kind}, the digest of its row", "slot_row", row, slot_digest(slot, VAULT_ID))
     standard = make_slot(9, PASSPHRASE, SECRETS[PASSPHRASE], ROOT, VAULT_ID, seeded("standard"))
     row = [VAULT_ID, 9, PASSPHRASE, standard.parameters, standard.wrapped, standard.commitment]
     yield gives("passphrase, 64 MiB", "open_slot", [*row, SECRETS[PASSPHRASE]], ROOT)
@@ -158,6 +160,7 @@ def slots() -> Iterator[Case]:
     yield fails("a short salt", "open_slot", changed(KEY_FILE, 3, b'{"salt":"00"}'), "unknown slot")
     yield fails("no salt", "open_slot", changed(KEY_FILE, 3, b"{}"), "unreadable parameters")
     yield fails("no JSON", "open_slot", changed(KEY_FILE, 3, b"{"), "unreadable parameters")
+    yield fails("JSON nested deeply", "open_slot", changed(KEY_FILE, 3, b"[" * 4000), "unreadable parameters")
     yield fails("an altered key", "open_slot", changed(KEY_FILE, 4, flipped(file[4], 20)), "altered or moved")
     yield fails("an altered commitment", "open_slot", changed(KEY_FILE, 5, flipped(file[5], 0)), "wrong secret")
     for name, value in [("m", 2**21), ("m", 8), ("m", 1e5), ("t", 65), ("t", 0), ("p", 17), ("p", True), ("m", None)]:
@@ -168,6 +171,9 @@ def slots() -> Iterator[Case]:
         yield fails(
             f"Argon2id {name}={value}", "open_slot", changed(PASSPHRASE, 3, hostile), "KDF parameters out of bounds"
         )
+    costly = json.loads(made[PASSPHRASE][3]) | {"m": 1024 * 1024, "t": 9}
+    hostile = json.dumps(costly, sort_keys=True, separators=(",", ":")).encode()
+    yield fails("Argon2id m·t", "open_slot", changed(PASSPHRASE, 3, hostile), "KDF parameters out of bounds")
     code = new_recovery_code(lambda n: SECRETS[RECOVERY][:n])
     yield gives("recovery code", "recovery_bytes", [code], parse_recovery_code(code))
     sloppy = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")

@@ -74,18 +74,44 @@ def open_slot(vault, slot, kind, parameters, wrapped, commitment, secret):
     try:
         p = json.loads(parameters)
         salt = bytes.fromhex(p["salt"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Bad("unreadable parameters") from None
     need(len(salt) == 16 and kind in ("passphrase", "keyring", "key-file", "command", "recovery"), "unknown slot")
     if kind == "passphrase":
         for name, low, high in (("m", 19456, 1048576), ("t", 1, 64), ("p", 1, 16)):
             need(type(p.get(name)) is int and low <= p[name] <= high, "KDF parameters out of bounds")
+        need(p["m"] * p["t"] <= 8388608, "KDF parameters out of bounds")
         kdf = argon2.Argon2id(salt=salt, length=32, iterations=p["t"], lanes=p["p"], memory_cost=p["m"])
         secret = kdf.derive(secret)
     aad = pae(b"vault/slot/v1", vault, u64(slot), kind.encode(), parameters)
     both = hkdf.HKDF(SHA256(), 64, salt, aad).derive(secret)
     need(hmac.compare_digest(both[32:], commitment), "wrong secret")
     return unseal(both[:32], wrapped, aad)
+
+
+def slot_row(vault, slot, kind, parameters, wrapped, commitment):
+    place = pae(b"vault/slot/v1", vault, u64(slot), kind.encode(), parameters)
+    return hashlib.sha256(pae(b"vault/slot-row/v1", place, wrapped, commitment)).hexdigest()
+
+
+def check_slots(vault, headers, rows):
+    known, complete = {}, False
+    for header in headers:
+        facts, kind = header["facts"], header["type"]
+        if kind in ("vault_created", "log_verified") and facts.get("slots"):
+            known |= {s["slot"]: s for s in facts["slots"]}
+            complete = True
+        elif kind == "key_slot_added":
+            known[facts["slot"]] = facts
+        elif kind == "key_slot_removed":
+            known.pop(facts["slot"], None)
+    there = {row[0]: (row[1], slot_row(vault, *row)) for row in rows}
+    need(
+        known.keys() <= there.keys() and (not complete or known.keys() == there.keys()), "key slots are gone, or added"
+    )
+    for number, facts in known.items():
+        due = facts["slot_kind"], facts.get("digest") or there[number][1]
+        need(there[number] == due, f"key slot {number} was altered")
 
 
 def recovery_bytes(code):
@@ -180,6 +206,7 @@ def check_database(path, secret, anchored=b""):
     columns = "SELECT position, stream, version, epoch, header, payload, mac, prev_mac"
     rows = db.execute(f"{columns} FROM events ORDER BY position").fetchall()
     headers = read_chain(root, vault, wrapped, rows)
+    check_slots(vault, headers, db.execute("SELECT * FROM key_slots").fetchall())
     for row in (row for row in rows if row[5] is not None):
         need(row[5][:16] in keys, f"position {row[0]} holds a credential whose key is gone")
         read_payload(root, vault, wrapped, keys[row[5][:16]], row)

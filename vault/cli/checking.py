@@ -27,7 +27,7 @@ def verify(
     """Check the whole log: places, chain, associated data, keys, projections, anchor."""
     from vault.commands.checking import accept_rollback, verify_vault
 
-    with opened(MAIN_AGENT, no_input=no_input) as context:
+    with opened(MAIN_AGENT, no_input=no_input, strange_slots=True) as context:
         if accept:
             position = accept_rollback(context, reason)
             output.say(f"accepted; the acceptance is event #{position}")

@@ -65,16 +65,18 @@ def list_keys(json: JsonOption = False, no_input: NoInputOption = False) -> None
     """List the ways to unlock."""
     from vault.commands.keys import list_slots
 
-    with opened(MAIN_AGENT, no_input=no_input) as context:
+    with opened(MAIN_AGENT, no_input=no_input, strange_slots=True) as context:
         slots = list_slots(context)
         if json:
-            output.write_json(
-                "keys", {"slots": [{"slot": s.slot, "kind": s.kind, "place": place or None} for s, place in slots]}
-            )
+            rows = [
+                {"slot": s.slot, "kind": s.kind, "place": s.place or None}
+                | ({"trouble": s.trouble} if s.trouble else {})
+                for s in slots
+            ]
+            output.write_json("keys", {"slots": rows})
         else:
-            output.table(
-                ("SLOT", "KIND", "WHERE"), [(str(s.slot), s.kind.replace("-", " "), place) for s, place in slots]
-            )
+            output.table(("SLOT", "KIND", "WHERE"), [(str(s.slot), s.kind.replace("-", " "), s.place) for s in slots])
+        context.check_slots()
 
 
 @key.command("add")
@@ -106,7 +108,7 @@ def add_key(
     if new_passphrase_file:
         text = read_secret("", stdin=False, from_file=new_passphrase_file, from_fd=None, no_input=True)
         given = {"VAULT_PASSPHRASE": text}
-    with opened(MAIN_AGENT, no_input=no_input) as context:
+    with opened(MAIN_AGENT, no_input=no_input, strange_slots=True) as context:
         slot, secret = add_slot(context, here, choice, Ways(environ=given, ask=here.ask), reason=reason)
     lost = f"the code of key slot {slot.slot} is lost: vault key remove {slot.slot}, then add another"
     if json:
@@ -131,8 +133,8 @@ def remove_key(
     """Remove a way to unlock. The last one stays, and so does the last one but recovery codes, unless you say yes."""
     from vault.commands.keys import list_slots, only_everyday, remove_slot
 
-    with opened(MAIN_AGENT, no_input=no_input) as context:
-        why = only_everyday([s for s, _ in list_slots(context)], slot)
+    with opened(MAIN_AGENT, no_input=no_input, strange_slots=True) as context:
+        why = only_everyday([s for s in list_slots(context) if not s.trouble or s.slot == slot], slot)
         if why and not yes and not json and can_ask(no_input):
             if not output.confirm(f"{why[:1].upper()}{why[1:]}. Remove it?"):
                 output.say("nothing was removed; add another way first: vault key add")
@@ -140,9 +142,9 @@ def remove_key(
             yes = True
         removed, stay = remove_slot(context, slot, sure=yes, reason=reason)
     if json:
-        output.write_json("key", {"slot": removed.slot, "kind": removed.kind, "removed": True})
+        output.write_json("key", {"slot": removed.slot, "kind": removed.slot_kind, "removed": True})
     else:
-        output.say(f"removed key slot {removed.slot}: {removed.kind.replace('-', ' ')}")
+        output.say(f"removed key slot {removed.slot}: {removed.slot_kind.replace('-', ' ')}")
         kinds = [f"{s.slot} {s.kind.replace('-', ' ')}" for s in stay]
         output.say(f"this vault opens with: {', '.join(kinds)}")
         if all(s.kind != RECOVERY for s in stay):

@@ -90,7 +90,7 @@ class Mending:
             try:
                 found = places()
                 if always or found.database.exists():
-                    context = stack.enter_context(opened(MAIN_AGENT, no_input=self.no_input))
+                    context = stack.enter_context(opened(MAIN_AGENT, no_input=self.no_input, strange_slots=True))
             except VaultError as error:
                 locked.append(troubled("unlock", error))
             try:

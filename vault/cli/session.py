@@ -116,15 +116,15 @@ def places() -> Places:
 
 
 @contextmanager
-def opened(agent: str, *, no_input: bool = False, way: str = "cli") -> Iterator[Context]:
-    """Open and unlock the vault for a command.
+def opened(agent: str, *, no_input: bool = False, way: str = "cli", strange_slots: bool = False) -> Iterator[Context]:
+    """Open and unlock the vault for a command. ``strange_slots`` is for those that look at key slots that aren't the log's.
 
     When the log was rolled back, what only reads still answers, and the command ends with that error all the same.
     """
     from vault.context import current_actor, open_context
 
     actor = current_actor(os.environ, way, agent)
-    context = open_context(places(), ways(no_input), actor=actor)
+    context = open_context(places(), ways(no_input), actor=actor, strange_slots=strange_slots)
     try:
         rolled_back = context.store.rollback
         yield context

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vault.commands.checking import accept_rollback
-from vault.context import Context, Places, open_context, read_slots
+from vault.context import Context, Places, open_context
 from vault.errors import Conflict, IntegrityError, NotFound, StorageError, UsageError, VaultError
 from vault.events.types import BackupTaken
 from vault.log.copies import draft_copy, duplicate, name_copy, put_back
 from vault.log.database import Database, discard
 from vault.log.records import Draft
+from vault.log.slots import read_slots
 from vault.model.streams import VAULT
 from vault.projections.replay import Progress, no_progress
 from vault.projections.verify import Verified, verify

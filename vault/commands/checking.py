@@ -6,6 +6,7 @@ from vault.context import Context
 from vault.errors import UsageError
 from vault.events.types import LogVerified, RollbackAccepted
 from vault.log.records import Draft
+from vault.model.slots import unbound
 from vault.model.streams import VAULT
 from vault.projections import replay, verify
 from vault.projections.replay import Differences, Progress, no_progress
@@ -18,7 +19,10 @@ def verify_vault(
     """Check everything. ``record`` appends that it was done. Raises IntegrityError, RollbackDetected."""
     done = verify.verify(context.store, context.projections, progress)
     if record:
-        context.store.append([Draft(stream=VAULT, event=LogVerified(events=done.events))], context.cause(reason))
+        with context.store.writing() as connection:
+            event = LogVerified(events=done.events, slots=unbound(*context.slots()))
+            context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+            context.check_slots()
     return done
 
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from vault.commands import mending
 from vault.commands.mending import OK, Check, finding
-from vault.context import Context, Places, read_slots
+from vault.context import Context, Places
 from vault.crypto.keyslots import COMMAND, KEY_FILE, KEYRING, RECOVERY, Slot, check_parameters
 from vault.errors import IntegrityError, VaultError
 from vault.log.database import SCHEMA, Database, loose_modes
 from vault.log.schema import strange
+from vault.log.slots import read_slots
+from vault.model.slots import slot_troubles
 from vault.providers import catalogue
 from vault.unlock import key_file_mode_warning, keyring_backend, read_places
 from vault.values import HOUR, format_instant
@@ -112,6 +114,8 @@ def _log(context: Context) -> list[Check]:
         checks.append(finding("anchor", "there is no head anchor", command="vault verify --record"))
     else:
         checks.append(Check("anchor", OK, f"the head is anchored in {context.anchor.path.parent}"))
+    for number, what in slot_troubles(*context.slots()).items():
+        checks.append(finding("slots", what, f"vault key remove {number} --reason TEXT settles it"))
     if head.at - context.clock.now() > HOUR:
         text = f"the newest event is from {format_instant(head.at)}, ahead of this clock"
         checks.append(finding("clock", text, "set the clock"))

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sqlite3 import Connection
 
-from vault.context import Context, Places, create_context, read_slots
+from vault.context import Context, Places, create_context
 from vault.crypto.keys import KEY
 from vault.crypto.keyslots import (
     COMMAND,
@@ -21,10 +22,13 @@ from vault.crypto.keyslots import (
     make_slot,
     new_recovery_code,
     parse_recovery_code,
+    slot_digest,
 )
-from vault.errors import Conflict, InputError, Locked, NotFound, NotReady, Unavailable
+from vault.errors import Conflict, InputError, IntegrityError, Locked, NotFound, NotReady, Unavailable
 from vault.events.types import KeySlotAdded, KeySlotRemoved
 from vault.log.records import Draft
+from vault.log.slots import read_slots
+from vault.model.slots import slot_troubles
 from vault.model.streams import VAULT
 from vault.unlock import (
     Ways,
@@ -35,6 +39,7 @@ from vault.unlock import (
     keyring_write,
     passphrase_bytes,
     read_key_file,
+    read_last,
     read_places,
     remember_place,
     run_key_command,
@@ -165,11 +170,24 @@ def initialise(
     return Initialised(places.database, choice.kind, recovery.code, made[0].created)
 
 
-def list_slots(context: Context) -> list[tuple[Slot, str]]:
-    """The ways to unlock, each with the place this machine remembers for it."""
-    _, slots, _ = read_slots(context.database)
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A way to unlock: where this machine remembers its secret to be, and what is wrong with its slot."""
+
+    slot: int
+    kind: str
+    place: str = ""
+    trouble: str = ""
+
+
+def list_slots(context: Context) -> list[Listed]:
+    """The ways to unlock, those that are gone and shouldn't be among them."""
+    state, found = context.slots()
     places = read_places(context.places.unlocking(context.keys.vault_id))
-    return [(slot, places.get(slot.slot, "")) for slot in slots]
+    troubles = slot_troubles(state, found)
+    kinds = {facts.slot: facts.slot_kind for facts in (*state.known.values(), *found.values())}
+    numbers = sorted(found.keys() | troubles.keys())
+    return [Listed(n, kinds[n], places.get(n, ""), troubles.get(n, "")) for n in numbers]
 
 
 def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, reason: str = "") -> tuple[Slot, Secret]:
@@ -178,22 +196,23 @@ def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, re
     Raises Conflict for a second keyring slot, and whatever obtaining the secret raises.
     """
     vault_id, slots, _ = read_slots(context.database)
+    context.slots()[0].decidable()
     if choice.kind == KEYRING and any(s.kind == KEYRING for s in slots):
         raise Conflict("this vault has a keyring slot already", hint="vault key list shows the slots")
-    remembered = read_places(context.places.unlocking(vault_id))
-    root, _ = unlock(slots, vault_id, replace(ways, places=remembered))
+    remembered = context.places.unlocking(vault_id)
+    root, _ = unlock(slots, vault_id, replace(ways, places=read_places(remembered), last=read_last(remembered)))
     secret = obtain(choice, new_ways, vault_id.hex())
     try:
         with context.store.writing() as connection:
             _, slots, _ = read_slots(context.database)
-            number = max(s.slot for s in slots) + 1
+            number = max(context.slots()[0].next_number, *(s.slot + 1 for s in slots))
             slot = make_slot(number, secret.kind, secret.material, root, vault_id)
             connection.execute(
                 "INSERT INTO key_slots VALUES (?,?,?,?,?)",
                 (slot.slot, slot.kind, slot.parameters, slot.wrapped, slot.commitment),
             )
-            event = KeySlotAdded(slot=number, slot_kind=slot.kind)
-            context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+            event = KeySlotAdded(slot=number, slot_kind=slot.kind, digest=slot_digest(slot, vault_id))
+            _settle(context, connection, event, reason)
     except BaseException:
         if secret.created:
             Path(secret.place).unlink(missing_ok=True)
@@ -203,7 +222,7 @@ def add_slot(context: Context, ways: Ways, choice: Choice, new_ways: Ways, *, re
     return slot, secret
 
 
-def only_everyday(slots: Sequence[Slot], number: int) -> str:
+def only_everyday(slots: Sequence[Slot | Listed], number: int) -> str:
     """Why a slot shouldn't go: without it only recovery codes open the vault. Empty when it may."""
     kinds = {s.slot: s.kind for s in slots}
     if len(kinds) == 1 or kinds.get(number, RECOVERY) == RECOVERY:
@@ -216,30 +235,49 @@ def only_everyday(slots: Sequence[Slot], number: int) -> str:
     )
 
 
-def remove_slot(context: Context, number: int, *, sure: bool = False, reason: str = "") -> tuple[Slot, list[Slot]]:
-    """Remove a way to unlock: the removed one, and those that stay. The last one can't go.
+def remove_slot(
+    context: Context, number: int, *, sure: bool = False, reason: str = ""
+) -> tuple[KeySlotRemoved, list[Slot]]:
+    """Remove a way to unlock: what was removed, and the slots that stay. The last one can't go.
 
-    The last one but recovery codes goes only when somebody is ``sure``. Raises NotFound, Conflict.
+    The last one but recovery codes goes only when somebody is ``sure``. A slot that isn't as the log knows it is settled by this:
+    one that was put there is removed, of one that is gone its removal is recorded. Raises NotFound, Conflict.
     """
     vault_id, _, _ = read_slots(context.database)
     with context.store.writing() as connection:
         _, slots, _ = read_slots(context.database)
-        slot = next((s for s in slots if s.slot == number), None)
-        if slot is None:
+        state, found = context.slots()
+        state.decidable()
+        sound = [s for s in slots if s.slot == number or s.slot not in slot_troubles(state, found)]
+        here, known = next((s for s in slots if s.slot == number), None), state.known.get(str(number))
+        if here is None and known is None:
             raise NotFound(f"there is no key slot {number}", hint="vault key list shows the slots")
-        if len(slots) == 1:
+        if here is not None and len(slots) == 1:
             raise Conflict("the last key slot can't be removed", hint="add another first: vault key add")
-        if not sure and (why := only_everyday(slots, number)):
+        if not sure and (why := only_everyday(sound, number)):
             raise Conflict(
                 why, hint=f"add another first: vault key add; or, knowing that: vault key remove {number} --yes"
             )
+        kind = known.slot_kind if known else here.kind if here else ""
+        event = KeySlotRemoved(slot=number, slot_kind=kind)
         connection.execute("DELETE FROM key_slots WHERE slot = ?", (number,))
-        event = KeySlotRemoved(slot=number, slot_kind=slot.kind)
-        context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+        _settle(context, connection, event, reason)
     forget_place(context.places.unlocking(vault_id), number)
-    if slot.kind == KEYRING:
+    stay = [s for s in slots if s.slot != number]
+    if kind == KEYRING and all(s.kind != KEYRING for s in stay):
         keyring_delete(vault_id.hex())
-    return slot, [s for s in slots if s.slot != number]
+    return event, stay
+
+
+def _settle(context: Context, connection: Connection, event: KeySlotAdded | KeySlotRemoved, reason: str) -> None:
+    """Append what was done to a slot, and prove that it was done. Raises IntegrityError."""
+    context.store.append_within(connection, [Draft(stream=VAULT, event=event)], context.cause(reason))
+    what = slot_troubles(*context.slots()).get(event.slot)
+    if what:
+        raise IntegrityError(
+            f"the table of key slots did not take the change: {what}",
+            hint="vault verify, and restore the file from a backup",
+        )
 
 
 def _passphrase(ways: Ways, why: str) -> bytes:

@@ -1,9 +1,10 @@
 """Key slots: who may unlock. Each slot wraps the root key under a secret of its kind.
 
 A passphrase goes through Argon2id (RFC 9106) with stored parameters, bounded on read, so that an altered slot can neither
-burn the machine nor weaken the derivation. All other secrets are long and random and go through HKDF alone. A slot keeps a
-commitment beside the wrapped key: it is compared first, in constant time, so a wrong secret is told from an altered row
-and no ciphertext opens under two keys.
+burn the machine nor weaken the derivation; what several slots ask for together is bounded where they are tried. All other
+secrets are long and random and go through HKDF alone. A slot keeps a commitment beside the wrapped key: it is compared first,
+in constant time, so a wrong secret is told from an altered row and no ciphertext opens under two keys. The log keeps a digest of
+each row.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ MEMORY_KIB = (19 * 1024, 1024 * 1024)
 PASSES = (1, 64)
 LANES = (1, 16)
 DEFAULT_KDF = {"m": 64 * 1024, "t": 3, "p": 4}
+MOST_WORK = 8 * 1024 * 1024
+LARGEST_PARAMETERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,21 @@ def open_slot(slot: Slot, secret: bytes, vault_id: bytes) -> bytes:
     return root
 
 
+def slot_digest(slot: Slot, vault_id: bytes) -> str:
+    """The digest of a row, in hex: what the log keeps of it."""
+    place = _aad(vault_id, slot.slot, slot.kind, slot.parameters)
+    return hashlib.sha256(pae(b"vault/slot-row/v1", place, slot.wrapped, slot.commitment)).hexdigest()
+
+
 def check_parameters(slot: Slot) -> None:
     """Check a slot's stored parameters without its secret. Raises IntegrityError."""
     _parameters(slot.kind, slot.parameters)
+
+
+def slot_work(slot: Slot) -> int:
+    """What trying a secret on a slot costs: KiB of memory times passes, 0 where none is stretched. Raises IntegrityError."""
+    parameters = _parameters(slot.kind, slot.parameters)
+    return int(parameters["m"]) * int(parameters["t"]) if slot.kind == PASSPHRASE else 0
 
 
 def new_recovery_code(random: RandomBytes = os.urandom) -> str:
@@ -157,6 +172,8 @@ def _slot_keys(kind: str, secret: bytes, encoded: bytes, aad: bytes) -> tuple[by
 
 def _parameters(kind: str, encoded: bytes) -> dict[str, int | str]:
     try:
+        if len(encoded) > LARGEST_PARAMETERS:
+            raise ValueError
         parameters = json.loads(encoded)
         salt = bytes.fromhex(parameters["salt"])
         if len(salt) != SALT or kind not in KINDS:
@@ -170,7 +187,12 @@ def _parameters(kind: str, encoded: bytes) -> dict[str, int | str]:
                         f"a key slot asks for Argon2id {name}={parameters[name]}, outside {low} to {high}",
                         hint="the slot was altered; unlock with another key, or restore the file from a backup",
                     )
-    except (ValueError, KeyError, TypeError):
+            if parameters["m"] * parameters["t"] > MOST_WORK:
+                raise IntegrityError(
+                    f"a key slot asks for Argon2id m·t={parameters['m'] * parameters['t']}, more than {MOST_WORK}",
+                    hint="the slot was altered; unlock with another key, or restore the file from a backup",
+                )
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise IntegrityError(
             "a key slot has unreadable parameters", hint="unlock with another key, or restore the file from a backup"
         ) from None

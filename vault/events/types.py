@@ -28,11 +28,21 @@ class UnknownEvent(Event, frozen=True, kw_only=True):
     schema: int
 
 
+class SlotFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A way to unlock, as it was recorded: its number, its kind, and the digest of its row, in hex."""
+
+    slot: int
+    slot_kind: str
+    digest: str = ""
+
+
 class VaultCreated(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A vault came to be."""
+    """A vault came to be, with these ways to unlock."""
 
     TYPE: ClassVar[str] = "vault_created"
+    SCHEMA: ClassVar[int] = 2
     format: int
+    slots: list[SlotFacts] = []
 
 
 class AgentRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -269,11 +279,13 @@ class HealthCleared(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KeySlotAdded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A way to unlock was added."""
+    """A way to unlock was added. ``digest`` is that of its row, in hex."""
 
     TYPE: ClassVar[str] = "key_slot_added"
+    SCHEMA: ClassVar[int] = 2
     slot: int
     slot_kind: str
+    digest: str = ""
 
 
 class KeySlotRemoved(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -293,10 +305,12 @@ class RollbackAccepted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LogVerified(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The whole log was verified up to a position."""
+    """The whole log was verified up to a position. ``slots`` are ways to unlock that no event had described before."""
 
     TYPE: ClassVar[str] = "log_verified"
+    SCHEMA: ClassVar[int] = 2
     events: int
+    slots: list[SlotFacts] = []
 
 
 class BackupTaken(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,12 +20,15 @@ def _same(facts: Facts) -> Facts:
     return facts
 
 
-# Schema 2 of these: the facts of a credential may hold base_url, env and sign_in.
+# Schema 2 of the first four: a credential's facts may hold base_url, env and sign_in. Of the others: slots, a slot's digest.
 UPCASTERS: dict[tuple[str, int], Upcaster] = {
     ("profile_logged_in", 1): _same,
     ("profile_imported", 1): _same,
     ("profile_restored", 1): _same,
     ("tokens_refreshed", 1): _same,
+    ("vault_created", 1): _same,
+    ("key_slot_added", 1): _same,
+    ("log_verified", 1): _same,
 }
 
 

@@ -1,6 +1,6 @@
 """The read models as data: which streams they follow, how a state evolves, how it is written.
 
-One stream ↔ one row. The three models cover profile, rotation and agents streams; a row's key is the blind id of its stream.
+One stream ↔ one row. The models cover profile, rotation, agents and vault streams; a row's key is the blind id of its stream.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from vault.log.records import Recorded
 from vault.model.agents import AgentsState, evolve_agents
 from vault.model.profile import ProfileState, evolve_profile
 from vault.model.rotation import RotationState, evolve_rotation
+from vault.model.slots import SlotsState, evolve_slots
 from vault.model.streams import split_stream
 
-State = ProfileState | RotationState | AgentsState
+State = ProfileState | RotationState | AgentsState | SlotsState
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,10 +48,15 @@ def _agents(state: AgentsState | None, recorded: Recorded, _agent: str, _rest: s
     return evolve_agents(state, recorded.event, recorded.version)
 
 
+def _slots(state: SlotsState | None, recorded: Recorded, _agent: str, _rest: str) -> SlotsState:
+    return evolve_slots(state, recorded.event, recorded.version)
+
+
 MODELS: dict[str, ReadModel] = {
     "profile": ReadModel("profile", 3, _profile, msgspec.json.Decoder(ProfileState)),
     "rotation": ReadModel("rotation", 2, _rotation, msgspec.json.Decoder(RotationState)),
     "agents": ReadModel("agents", 1, _agents, msgspec.json.Decoder(AgentsState)),
+    "vault": ReadModel("vault", 1, _slots, msgspec.json.Decoder(SlotsState)),
 }
 
 

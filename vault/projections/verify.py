@@ -18,8 +18,11 @@ from vault.log.chain_pass import ChainPass, Job
 from vault.log.records import Recorded
 from vault.log.schema import check_schema
 from vault.log.store import EventStore
+from vault.model.slots import SlotsState, slot_facts
+from vault.model.streams import VAULT
 from vault.projections.engine import Projections
 from vault.projections.replay import Differences, IndexComparison, Progress, Replay, bad_record, no_progress
+from vault.projections.slots import check_slots
 
 # The columns of a row, with the stream of its credential's key where its mac would be.
 RECORDS = (
@@ -56,7 +59,7 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
             raise store.rollback
         if not store.anchor_made:
             _anchored(mark, connection, done)
-        _vault(store, connection)
+        _vault(store, connection, replay)
         if differences:
             raise _projection(differences)
         _keys(store, connection, done)
@@ -65,7 +68,8 @@ def verify(store: EventStore, projections: Projections, progress: Progress = no_
             raise _projection(differences)
         done.read_models = len(replay.states)
     done.checks = [
-        "the vault's id, format, epochs and key slots' parameters",
+        "the vault's id, format and epochs",
+        "key slots against the log, and their parameters",
         "positions without gaps",
         "versions without gaps in each stream",
         "chain of macs from the first record to the head",
@@ -90,7 +94,7 @@ def _pages(connection: sqlite3.Connection, path: object) -> None:
         )
 
 
-def _vault(store: EventStore, connection: sqlite3.Connection) -> None:
+def _vault(store: EventStore, connection: sqlite3.Connection, replay: Replay) -> None:
     """The tables that unlock: the vault's own row, its epochs, and of the key slots what can be known without their secrets."""
     keys = store.sealing.keys
     vaults = connection.execute("SELECT id, format FROM vault").fetchall()
@@ -100,8 +104,14 @@ def _vault(store: EventStore, connection: sqlite3.Connection) -> None:
         raise bad_record(1, "is not the making of a vault")
     if vaults != [(keys.vault_id, created.format)] or epochs != keys.epochs:
         raise IntegrityError("the vault's own row or its epochs were altered", hint="restore the file from a backup")
-    for row in connection.execute("SELECT slot, kind, parameters, wrapped, commitment FROM key_slots"):
-        check_parameters(Slot(*row))
+    slots = [
+        Slot(*row) for row in connection.execute("SELECT slot, kind, parameters, wrapped, commitment FROM key_slots")
+    ]
+    state = replay.states.get(("vault", store.sealing.stream_id(VAULT)))
+    if isinstance(state, SlotsState):
+        check_slots(state, slot_facts(slots, keys.vault_id))
+    for slot in slots:
+        check_parameters(slot)
 
 
 def _log(

@@ -8,7 +8,8 @@ The rules, in order:
 3. Otherwise a person is asked, three times at most, if there is a terminal: for the passphrase or the recovery code.
 4. Otherwise the error says what failed and which ways this vault has.
 
-One broken slot never stops another: an altered slot is an error only when nothing else opens.
+One broken slot never stops another: an altered slot is an error only when nothing else opens. A passphrase is tried on the slot
+that opened last, then on the cheapest first, and on no more slots than together are bearable.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from vault.crypto.keyslots import (
     COMMAND,
     KEY_FILE,
     KEYRING,
+    MOST_WORK,
     PASSPHRASE,
     RECOVERY,
     Slot,
     check_parameters,
     open_slot,
     parse_recovery_code,
+    slot_work,
 )
 from vault.errors import InputError, IntegrityError, Locked, TryAgain, Unavailable, VaultError, WrongKey
 from vault.unlock.machine import create_key_file, key_file_mode_warning, read_key_file, run_key_command
@@ -38,7 +41,7 @@ from vault.unlock.os_keyring import (
     keyring_seconds,
     keyring_write,
 )
-from vault.unlock.places import forget_place, read_places, remember_place
+from vault.unlock.places import forget_place, read_last, read_places, remember_last, remember_place
 
 __all__ = [
     "KEYRING_SERVICE",
@@ -53,7 +56,9 @@ __all__ = [
     "keyring_write",
     "passphrase_bytes",
     "read_key_file",
+    "read_last",
     "read_places",
+    "remember_last",
     "remember_place",
     "run_key_command",
     "unlock",
@@ -79,12 +84,13 @@ class Ways:
     """Where secrets may come from.
 
     ``ask`` shows a prompt and reads a hidden line; None when nobody may be asked. ``places`` are the key files and key
-    commands this machine remembers, by slot number.
+    commands this machine remembers, by slot number; ``last`` is the slot of the passphrase that opened last, or 0.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     ask: Callable[[str], str] | None = None
     places: Mapping[int, str] = field(default_factory=dict, repr=False)
+    last: int = 0
 
 
 def unlock(slots: Sequence[Slot], vault_id: bytes, ways: Ways) -> tuple[bytes, Slot]:
@@ -185,6 +191,7 @@ class _Attempt:
         sound = [slot for slot in self.of(PASSPHRASE, RECOVERY) if self.is_sound(slot)]
         if ask is None or not sound:
             return None
+        self.passphrases()
         what = " or ".join(dict.fromkeys(_TYPED[slot.kind] for slot in sound))
         prompt = f"{what[0].upper()}{what[1:]}: "
         why = "".join(f"{text[0].upper()}{text[1:]}. " for text in self.troubles())
@@ -226,7 +233,21 @@ class _Attempt:
             found = self.open(self.of(RECOVERY), parse_recovery_code(text))
         except InputError:
             found = None
-        return found or self.open(self.of(PASSPHRASE), passphrase_bytes(text))
+        return found or self.open(self.passphrases(), passphrase_bytes(text))
+
+    def passphrases(self) -> list[Slot]:
+        """The slots a passphrase is tried on: the one that opened last, then the cheapest first, while it is bearable."""
+        work = {slot.slot: slot_work(slot) for slot in self.of(PASSPHRASE) if self.is_sound(slot)}
+        tried, left = [], MOST_WORK
+        for slot in sorted(self.of(PASSPHRASE), key=lambda s: (s.slot != self.ways.last, work.get(s.slot, 0))):
+            if work.get(slot.slot, 0) <= left:
+                left -= work.get(slot.slot, 0)
+                tried.append(slot)
+            else:
+                self.damage[slot.slot] = IntegrityError(
+                    f"key slot {slot.slot} asks for too much work beside the others, so it is not tried"
+                )
+        return tried
 
     def open(self, slots: Iterable[Slot], secret: bytes) -> Found | None:
         """Try a secret on slots; altered ones are noted and passed over."""

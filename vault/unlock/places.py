@@ -1,7 +1,8 @@
-"""Where this machine's key files and key commands are: a small JSON file in the state folder, slot number to text.
+"""What this machine remembers of unlocking: where key files and key commands are, and which passphrase opened last.
 
-The database itself must not name them: a stolen file would say where its key lies. Losing this file loses nothing but
-convenience, so one that can't be understood counts as empty.
+A small JSON file in the state folder: a slot's number to its place, and ``last`` to the number of a slot. The database itself
+must not name places: a stolen file would say where its key lies. Losing this file loses nothing but convenience, so one that
+can't be understood counts as empty.
 """
 
 from __future__ import annotations
@@ -16,33 +17,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 1024 * 1024
+_LAST = "last"
 
 
 def read_places(path: Path) -> dict[int, str]:
     """The remembered places by slot number; empty when the file is missing, unreadable or corrupt."""
-    try:
-        stored = json.loads(read_regular(path, LARGEST))
-        if not isinstance(stored, dict):
-            return {}
-        return {int(slot): text for slot, text in stored.items() if slot.isdecimal() and isinstance(text, str)}
-    except (OSError, ValueError, RecursionError):
-        return {}
+    return {int(slot): text for slot, text in _read(path).items() if slot.isdecimal()}
+
+
+def read_last(path: Path) -> int:
+    """The slot of the passphrase that opened last; 0 when none is remembered."""
+    last = _read(path).get(_LAST, "")
+    return int(last) if last.isdecimal() and len(last) < 20 else 0
 
 
 def remember_place(path: Path, slot: int, text: str) -> None:
     """Remember a slot's key file or command. Raises StorageError."""
-    _write(path, read_places(path) | {slot: text})
+    _write(path, _read(path) | {str(slot): text})
+
+
+def remember_last(path: Path, slot: int) -> None:
+    """Remember which passphrase opened. Raises StorageError."""
+    _write(path, _read(path) | {_LAST: str(slot)})
 
 
 def forget_place(path: Path, slot: int) -> None:
     """Forget a slot's place, if it is there. Raises StorageError."""
-    places = read_places(path)
-    if places.pop(slot, None) is not None:
-        _write(path, places)
+    stored = _read(path)
+    kept = {name: text for name, text in stored.items() if str(slot) not in (name, text if name == _LAST else "")}
+    if kept != stored:
+        _write(path, kept)
 
 
-def _write(path: Path, places: dict[int, str]) -> None:
-    content = json.dumps({str(slot): text for slot, text in sorted(places.items())}, indent=1).encode() + b"\n"
+def _read(path: Path) -> dict[str, str]:
+    try:
+        stored = json.loads(read_regular(path, LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    known = (name for name in stored if name == _LAST or name.isdecimal())
+    return {name: stored[name] for name in known if isinstance(stored[name], str)}
+
+
+def _write(path: Path, stored: dict[str, str]) -> None:
+    content = json.dumps(dict(sorted(stored.items())), indent=1).encode() + b"\n"
     replace_file(path, content)
     try:
         sync_folder(path.parent)
