@@ -242,7 +242,8 @@ def _stored(context: Context, agent: AgentId, candidate: Candidate, way: str, pr
         way=way,
         program=program,
     )
-    further = tuple(n for n in (candidate.facts.env if candidate.facts else ()) if n not in names)
+    kept = candidate.facts.env if candidate.facts else ()
+    further = tuple(n for n in kept if n not in names and is_credentials(n))
     ready = Ready(
         event,
         Secret(secret),

@@ -28,8 +28,8 @@ from vault.interop.tools import Orders, Tool
 from vault.pointers import pointer_in
 from vault.providers import catalogue
 from vault.providers.base_urls import carried, moved_by, movers
-from vault.providers.stored import can_be_a_secrets
 from vault.values import MAIN_AGENT, ProfileId, ProviderId, Secret, name_of, profile_id, provider_of
+from vault.variables import is_credentials
 
 NAME, _TITLE = "dotenv", ".env files"
 
@@ -63,7 +63,7 @@ def _with_names(found: Found, variables: Mapping[str, str]) -> Found:
     """What was found with the further names that the file has for its secret."""
     secret = found.credential.secret()
     names = [name for name, value in variables.items() if secret and value.strip() == secret]
-    further = tuple(n for n in names if can_be_a_secrets(n) and not catalogue.providers_of_variable(n))
+    further = tuple(n for n in names if is_credentials(n) and not catalogue.providers_of_variable(n))
     return replace(found, env=further)
 
 

@@ -62,12 +62,6 @@ def secret_names(names: Sequence[str]) -> list[str]:
     return [name for name in names if is_credentials(name.lstrip("0123456789")) and not name.endswith("_ID")]
 
 
-def can_be_a_secrets(name: str) -> bool:
-    """Whether a variable's name, found in somebody's file, says that it holds a secret and nothing that steers a program."""
-    text = name.upper()
-    return bool(_NAME.fullmatch(text)) and bool(secret_names([text])) and not text.startswith(_NEVER_STARTS)
-
-
 def check_row(row: Mapping[str, Any]) -> None:
     """Check one provider's facts. Raises InputError, naming the provider and what is wrong."""
     name = row.get("id")
