@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -85,11 +85,12 @@ def login(
 ) -> None:
     """Sign in, or store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
-    from vault.cli.signing import TYPED, Wanted, attend, find_way
-    from vault.cli.targets import choose_provider, meant_instead
+    from vault.cli.signing import TYPED, Wanted, as_before, attend, find_way, is_url
+    from vault.cli.targets import choose_provider, find_target, meant_instead
     from vault.commands.addressing import at_server
     from vault.commands.login import check_kind, log_in
     from vault.commands.naming import is_profile
+    from vault.commands.remembering import remembered, typed_in
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
     from vault.unlock.references import parse_reference
 
@@ -129,7 +130,17 @@ def login(
         if not (custom or issuer or host or "://" in what):
             instead = meant_instead(wanted.what, profile, vault, no_input)
             wanted = wanted if instead is None else replace(wanted, what=instead, profile="")
-        target, way = find_way(wanted, typed or base_url is not None, no_input)
+        before: Mapping[str, str] = {}
+        elsewhere = typed or base_url is not None or device or browser or issuer or host or is_url(wanted.what)
+        if not elsewhere and can_ask(no_input):
+            before = remembered(vault(), name, find_target(wanted.what, wanted.profile))
+            kind = before.get("kind", "")
+        again = as_before(wanted, before)
+        if again is not None:
+            target, (wanted, way) = find_target(wanted.what, wanted.profile), again
+        else:
+            target, way = find_way(wanted, typed or base_url is not None, no_input, before)
+            kind = kind if typed or way.id == before.get("method") else ""
         refuse_secret(provider_of(target))
         if way.kind == "external":
             _take_over(wanted, way, name, vault(), json)
@@ -158,7 +169,15 @@ def login(
             expires = Instant(context.clock.now() + length) if length else None
             credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
         done = log_in(
-            context, name, target, credential, label=label, base_url=server, reason=reason, command=command_id
+            context,
+            name,
+            target,
+            credential,
+            label=label,
+            base_url=server,
+            sign_in=typed_in(way, kind) if pointer is None else None,
+            reason=reason,
+            command=command_id,
         )
         now = context.clock.now()
         known = context.queries.agents().names()

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vault.cli import output, streams
 from vault.cli.session import ask_hidden, can_ask
 from vault.cli.targets import find_target, pick
 from vault.commands.advice import login_line, provider_of_url
+from vault.commands.naming import is_profile
 from vault.errors import SignInAgain, UsageError
 from vault.values import DEFAULT_NAME, ProfileId, profile_id, provider_of
 
@@ -137,6 +138,7 @@ class Wanted:
     scopes: tuple[str, ...] = ()
     label: str = ""
     reason: str = ""
+    url: str = ""
 
     @property
     def named(self) -> bool:
@@ -145,8 +147,19 @@ class Wanted:
 
     def given(self) -> dict[str, str]:
         """The answers to a method's needs that came with the command."""
-        url = self.what if is_url(self.what) else ""
+        url = self.what if is_url(self.what) else self.url
         return {"issuer": self.issuer, "client_id": self.client_id, "host": self.host, "url": url}
+
+    def again(self, before: Mapping[str, str]) -> Wanted:
+        """The same with what was given when the profile was signed in to; what is given now comes first."""
+        return replace(
+            self,
+            issuer=self.issuer or before.get("issuer", ""),
+            client_id=self.client_id or before.get("client_id", ""),
+            host=self.host or before.get("host", ""),
+            url=self.url or before.get("url", ""),
+            scopes=self.scopes or tuple(before.get("scopes", "").split()),
+        )
 
     def line(self) -> str:
         """The exact line a person types."""
@@ -171,10 +184,37 @@ def is_url(text: str) -> bool:
     return bool(separator) and ":" not in scheme
 
 
-def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Method]:
+def as_before(wanted: Wanted, before: Mapping[str, str]) -> tuple[Wanted, Method] | None:
+    """The way a profile was signed in to, where nothing else is asked for; None where a person should choose.
+
+    They choose where only the provider is named and it has other ways too. ``before`` is what is remembered of the profile.
+    """
+    from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, methods
+
+    name = before.get("method", "")
+    if not name or wanted.method not in ("", name):
+        return None
+    target = find_target(wanted.what, wanted.profile)
+    offered = {m.id: m for m in methods(provider_of(target))}
+    found = {m.id: m for m in (DISCOVERY, DISCOVERY_DEVICE, URL)}.get(name) or offered.get(name)
+    named = is_profile(wanted.what) or bool(wanted.profile or wanted.method)
+    if found is None or (name in offered and len(offered) > 1 and not named):
+        return None
+    if wanted.client_id and not (found.client or "client_id" in found.needs):
+        return None
+    if not wanted.method and (len(offered) > 1 or name not in offered):
+        other = f"vault wizard {provider_of(target)} lists other ways" if len(offered) > 1 else ""
+        output.say(f"signing in as before: {found.label}" + (f"; {other}" if other else ""))
+    return wanted.again(before), found
+
+
+def find_way(
+    wanted: Wanted, typed: bool, no_input: bool, before: Mapping[str, str] | None = None
+) -> tuple[ProfileId, Method]:
     """The profile and the method of a login. ``typed`` says that a secret is given. A person may be asked.
 
-    Raises UsageError, NotFound, InputError, and SignInAgain where a person is needed and nobody is there.
+    ``before`` is what is remembered of the profile: its way is what a person is offered first. Raises UsageError,
+    NotFound, InputError, and SignInAgain where a person is needed and nobody is there.
     """
     from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL
 
@@ -199,7 +239,7 @@ def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Me
         method = URL
     else:
         target = find_target(wanted.what, wanted.profile)
-        method = _choose(provider_of(target), wanted, typed, no_input)
+        method = _choose(provider_of(target), wanted, typed, no_input, (before or {}).get("method", ""))
     if wanted.client_id and not (wanted.issuer or method.client):
         raise UsageError(f"{method.label} has no OAuth client", hint="leave out --client-id, or add --issuer URL")
     if typed and method.kind not in TYPED:
@@ -211,7 +251,7 @@ def find_way(wanted: Wanted, typed: bool, no_input: bool) -> tuple[ProfileId, Me
     return target, method
 
 
-def _choose(provider: str, wanted: Wanted, typed: bool, no_input: bool) -> Method:
+def _choose(provider: str, wanted: Wanted, typed: bool, no_input: bool, before: str) -> Method:
     """The method that was named, the only one, the one that takes a given secret, or the one a person chooses."""
     from vault.providers.methods import API_KEY, method, methods
 
@@ -233,10 +273,11 @@ def _choose(provider: str, wanted: Wanted, typed: bool, no_input: bool) -> Metho
     if len(offered) < 2 or not can_ask(no_input):
         return method(provider)
     output.say(f"Ways to sign in at {provider}:")
+    default = next((number for number, one in enumerate(offered, start=1) if one.id == before), 1)
     for number, one in enumerate(offered, start=1):
         advice = " (recommended)" if number == 1 and "recommended" not in one.label else ""
-        output.say(f"  {number} {one.label}{advice}")
-    return pick("Which", offered, default=1)
+        output.say(f"  {number} {one.label}{' (as before)' if one.id == before else advice}")
+    return pick("Which", offered, default=default)
 
 
 def attend(no_input: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vault.commands.naming import is_known
+from vault.commands.remembering import remembered
 from vault.commands.status import OK, STALE, UNCERTAIN, UNPROVEN, ProviderStatus, status
 from vault.context import Context
 from vault.errors import InputError, NotReady, VaultError
@@ -19,7 +20,7 @@ from vault.interop.servers import server_of
 from vault.providers.clients import CUSTOM
 from vault.providers.cloud import family_of_id
 from vault.providers.judging import CLAUDE_CODE_ONLY, REFUSED
-from vault.providers.methods import DISCOVERY, URL, Method, methods
+from vault.providers.methods import DISCOVERY, DISCOVERY_DEVICE, URL, Method, methods
 from vault.values import MAIN_AGENT, AgentId, ProfileId, ProviderId
 
 # Which kinds of method bring a kind of credential.
@@ -76,7 +77,9 @@ def advise(context: Context, agent: AgentId, provider: ProviderId) -> Advice:
     if found.state in (OK, REFUSED) and found.word == UNPROVEN and REFUSED in found.proof:
         why = f"the provider refused it when it was asked last ({found.proof})"
         kind = "api_key" if CLAUDE_CODE_ONLY in found.proof else kind
-    ways = _again(context, what, owner) or _ways(provider, what, owner, kind)
+    before = remembered(context, owner, ProfileId(what)).get("method", "") if ":" in what else ""
+    before = "" if kind == "api_key" and CLAUDE_CODE_ONLY in found.proof else before
+    ways = _again(context, what, owner) or _ways(provider, what, owner, kind, before)
     if not why:
         run = ""
     elif found.state in (STALE, UNCERTAIN):
@@ -124,9 +127,12 @@ def _again(context: Context, what: str, owner: AgentId) -> tuple[tuple[Method, s
         extra = [] if name == "default" else ["--profile", name]
         return ((URL, login_line(credential.url, owner, "", extra)),)
     if isinstance(credential, OAuth) and credential.metadata.get("client") == CUSTOM:
-        issuer, client = credential.metadata.get("issuer", ""), credential.metadata.get("client_id", "")
-        scopes = [word for scope in credential.scopes for word in ("--scope", scope)]
-        return ((DISCOVERY, login_line(what, owner, "", ["--issuer", issuer, "--client-id", client, *scopes])),)
+        before = remembered(context, owner, ProfileId(what))
+        device = before.get("method") == DISCOVERY_DEVICE.id
+        extra = ["--issuer", before.get("issuer", ""), "--client-id", before.get("client_id", "")]
+        extra += [word for scope in before.get("scopes", "").split() for word in ("--scope", scope)]
+        line = login_line(what, owner, "", [*extra, *(["--device"] if device else [])])
+        return ((DISCOVERY_DEVICE if device else DISCOVERY, line),)
     return ()
 
 
@@ -146,7 +152,7 @@ def _kind(context: Context, what: str, owner: AgentId) -> str:
     return state.current.facts.kind if state and state.current else ""
 
 
-def _ways(provider: str, what: str, owner: AgentId, kind: str = "") -> tuple[tuple[Method, str], ...]:
+def _ways(provider: str, what: str, owner: AgentId, kind: str = "", before: str = "") -> tuple[tuple[Method, str], ...]:
     offered = [m for m in methods(provider) if m.kind != "none"]
     own = [] if ":" in what or is_known(provider) else ["--custom"]
     ways = [
@@ -155,4 +161,8 @@ def _ways(provider: str, what: str, owner: AgentId, kind: str = "") -> tuple[tup
         else (m, login_line(what, owner, m.id if len(offered) > 1 else "", own))
         for m in offered
     ]
-    return tuple(sorted(ways, key=lambda way: bool(kind) and way[0].kind not in _BRINGS.get(kind, ())))
+
+    def last(way: tuple[Method, str]) -> tuple[bool, bool]:
+        return way[0].id != before, bool(kind) and way[0].kind not in _BRINGS.get(kind, ())
+
+    return tuple(sorted(ways, key=last))

@@ -111,7 +111,7 @@ def prepare_cloud(
         resolved = decision.resolved
         unusable = [c for c in decision.considered if c.owner and c.code not in _STANDING]
         if not resolved.using.mode and unusable:
-            raise nothing_usable(decision)
+            raise nothing_usable(context, decision)
     if resolved.unfit is not None and not resolved.using.mode:
         return open_stored(resolved.unfit)
     child, held = way in CHILD_WAYS, resolved.candidate

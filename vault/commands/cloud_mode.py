@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from vault.commands.candidates import allowed_sources, family_of
+from vault.commands.naming import with_agent
 from vault.context import Context
 from vault.errors import Defect, NotReady
 from vault.events.credentials import Cloud
@@ -140,7 +141,10 @@ def _of_profile(
     try:
         own = cloud_settings(settings.provider, {**texts, **facts, "auth_source": credential.mode, "family": family})
     except NotReady:
-        text, hint = f"{candidate.profile} has a mode that {family} hasn't", f"vault login {candidate.profile}"
+        text, hint = (
+            f"{candidate.profile} has a mode that {family} hasn't",
+            with_agent(f"vault login {candidate.profile}", candidate.owner),
+        )
         own_mode = credential.mode if credential.mode.isidentifier() else ""
         problem = Problem("settings", text, hint)
         return CloudMode(settings.provider, CLOUDS[family], own_mode, problems=(problem,)), held

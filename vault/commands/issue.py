@@ -9,6 +9,7 @@ from vault.commands.addressing import addressed
 from vault.commands.candidates import family_of, moved_variables, source_of
 from vault.commands.naming import with_agent
 from vault.commands.ready import Ready, after_failures, named_candidate, nothing_usable, unresolved
+from vault.commands.standing import in_hand
 from vault.commands.why import decide
 from vault.context import Context
 from vault.errors import IntegrityError, NotFound, SignInAgain, UsageError, VaultError
@@ -134,7 +135,7 @@ def prepare(
         return _stored(context, agent, named, way, program)
     decision = decide(context, agent, provider, way=way)
     if decision.chosen is None:
-        raise nothing_usable(decision)
+        raise nothing_usable(context, decision)
     failed: list[tuple[str, VaultError]] = []
     if decision.candidate is not None:
         ready = first_open(context, agent, provider, in_turn(context, decision), way, program, failed)
@@ -282,9 +283,10 @@ def secret_of(context: Context, credential: AnyCredential, candidate: Candidate)
     """The secret of a credential that can be handed out now. Raises SignInAgain, NotFound."""
     expires = credential.expires()
     if expires is not None and expires <= context.clock.now():
+        state = context.queries.profile(candidate.owner, candidate.profile)
         raise SignInAgain(
             f"the access token of {candidate.profile} of agent {candidate.owner} expired at {format_instant(expires)}",
-            hint=with_agent(f"vault login {candidate.profile}", candidate.owner),
+            hint=in_hand(context, state) if state else with_agent(f"vault login {candidate.profile}", candidate.owner),
         )
     if isinstance(credential, Reference):
         return fetch(credential.scheme, credential.target, context.environ_for(credential.scheme))

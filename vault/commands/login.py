@@ -100,14 +100,16 @@ def log_in(
     account: str = "",
     ownership: str = "vault",
     base_url: str | None = None,
+    sign_in: Mapping[str, str] | None = None,
     reason: str = "",
     command: str = "",
 ) -> LoggedIn:
     """Store a credential as a profile's current one. Raises NewerVersion, Conflict, TryAgain, StorageError.
 
     ``base_url`` is the server it belongs to, empty for the provider's own; without one it is the server of what was there before.
+    ``sign_in`` is how it was signed in to, as ``vault.commands.remembering`` has it.
     """
-    facts = facts_of(context, credential, label=label, account=account, ownership=ownership)
+    facts = facts_of(context, credential, label=label, account=account, ownership=ownership, sign_in=sign_in)
     stream = profile_stream(agent, profile)
     seen: list[ProfileState | None] = [None]
 

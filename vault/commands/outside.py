@@ -8,6 +8,7 @@ from pathlib import Path
 from vault.commands.external import external
 from vault.commands.former import under_known_names
 from vault.commands.importing import TAKEN, take_over
+from vault.commands.standing import sign_in_line
 from vault.context import Context
 from vault.errors import NotFound, VaultError
 from vault.events.types import ProfileImported
@@ -41,7 +42,7 @@ def look(context: Context, profile: ProfileState) -> Looked:
     held = profile.current
     name = held.tool if held else ""
     if not external(profile):
-        return Looked(name, ELSEWHERE, "its own tool's store can't be read here", f"vault login {profile.profile}")
+        return Looked(name, ELSEWHERE, "its own tool's store can't be read here", sign_in_line(context, profile))
     there = tool(name)
     path = _source(context, profile)
     try:

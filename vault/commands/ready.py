@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from vault.commands.candidates import resolvable
 from vault.commands.naming import how_to_have, with_agent
 from vault.commands.replaced import must_not_be_sent
+from vault.commands.standing import in_hand
 from vault.context import Context
 from vault.errors import NotFound, SignInAgain, TryAgain, VaultError
 from vault.events.types import CredentialIssued
@@ -48,7 +49,7 @@ class Ready:
         return held | {name: Secret(url) for name, url in self.address.items()} if held else held
 
 
-def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
+def nothing_usable(context: Context, decision: Decision) -> NotFound | SignInAgain | TryAgain:
     """The error that tells why nothing could be chosen, and what to do."""
     agent, provider = decision.agent, decision.provider
     codes = {c.code for c in decision.considered}
@@ -75,10 +76,11 @@ def nothing_usable(decision: Decision) -> NotFound | SignInAgain | TryAgain:
         use = f"name it where that server is meant: vault exec --provider {theirs.what} -- COMMAND"
         store = f"store what belongs there: vault login {provider} --base-url {theirs.base_url}"
         return NotFound(f"{what}: {why} ({theirs.base_url})", hint=use if theirs.owner else store)
-    if codes & {"expired", "needs_sign_in", "replaced"}:
-        return SignInAgain(f"{what}: {why}", hint=with_agent(f"vault login {provider}", agent))
-    if "stale" in codes:
-        return SignInAgain(f"{what}: {why}", hint="let its own tool refresh it, then import it again")
+    ended = [c for c in decision.considered if c.code in ("expired", "needs_sign_in", "replaced")]
+    for one in ended or [c for c in decision.considered if c.code == "stale"]:
+        state = context.queries.profile(one.owner, one.what)
+        if state is not None:
+            return SignInAgain(f"{what}: {why}", hint=in_hand(context, state))
     return NotFound(f"{what}: {why}", hint=f"vault why {provider} shows the decision")
 
 
@@ -125,11 +127,10 @@ def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Can
     code, _ = trouble(candidate, provider_of(profile), context.clock.now())
     if code in ("expired", "needs_sign_in"):
         raise SignInAgain(
-            f"{profile} of agent {state.agent} can't be used: {CODES[code]}",
-            hint=with_agent(f"vault login {profile}", state.agent),
+            f"{profile} of agent {state.agent} can't be used: {CODES[code]}", hint=in_hand(context, state)
         )
     if code == "stale":
-        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint="vault import TOOL")
+        raise SignInAgain(f"{profile} of agent {state.agent} is {CODES[code]}", hint=in_hand(context, state))
     if code:
         raise NotFound(
             f"{profile} of agent {state.agent} can't be handed out: {CODES[code]}", hint=f"vault show {profile}"

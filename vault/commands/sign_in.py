@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vault.commands.login import LoggedIn, log_in
+from vault.commands.remembering import how
 from vault.commands.replaced import replaced
 from vault.context import Context
 from vault.errors import NotFound, TokenReplaced, Unavailable, UsageError
@@ -57,6 +58,7 @@ def sign_in(
         label=label,
         account=signed.account,
         base_url="",
+        sign_in=how(method, given, scopes, signed.credential),
         reason=reason,
         command=command,
     )

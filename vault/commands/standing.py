@@ -5,6 +5,7 @@ The states are those of ``vault.commands.status``, whose table says what each me
 
 from __future__ import annotations
 
+from vault.commands.remembering import is_setup_token
 from vault.commands.replaced import replaced
 from vault.context import Context
 from vault.model.profile import ProfileState
@@ -44,7 +45,7 @@ def life(context: Context, profile: ProfileState, now: int) -> tuple[str, str]:
         if ends is None or ends - now > WARN_BEFORE or _refreshed_by_somebody(context, profile):
             return (None if ended else _refused(profile)) or (OK, "")
     if ended:
-        return EXPIRED, "it has expired, and nothing can refresh it"
+        return EXPIRED, ended_text(context, profile)
     if refused := _refused(profile):
         return refused
     if ends is not None and ends - now <= WARN_BEFORE:
@@ -67,6 +68,25 @@ def sign_in_line(context: Context, profile: ProfileState) -> str:
     if (newer := replaced(context, profile)) is not None and newer.again:
         return newer.again
     return again(context, AgentId(profile.agent), ProfileId(profile.profile))
+
+
+def in_hand(context: Context, profile: ProfileState) -> str:
+    """The hint of an error about a profile that has ended: the line to type, or what its own tool must do."""
+    held = profile.current
+    if held is not None and held.facts.ownership == "external":
+        name = held.tool
+        return f"let {name} refresh it, then: vault import {name}" if name else "let its own tool refresh it"
+    line = sign_in_line(context, profile)
+    if is_setup_token(context, AgentId(profile.agent), ProfileId(profile.profile)):
+        return f"{line}, with what `claude setup-token` prints"
+    return line
+
+
+def ended_text(context: Context, profile: ProfileState) -> str:
+    """What is the matter with a credential that has ended and that nothing can refresh."""
+    text = "it has expired, and nothing can refresh it"
+    made = is_setup_token(context, AgentId(profile.agent), ProfileId(profile.profile))
+    return f"{text}: `claude setup-token` makes a new one" if made else text
 
 
 def proof_of(profile: ProfileState | None) -> tuple[str, int | None, str]:

@@ -41,6 +41,7 @@ from vault.commands.standing import (
     UNUSABLE,
     WARN_BEFORE,
     dangling,
+    ended_text,
     life,
     proof_of,
     sign_in_line,
@@ -283,7 +284,7 @@ def _ended(context: Context, troubled: Sequence[tuple[ProfileState, str, str]]) 
                 return _stale(context, profile, text)
             return _Found(state, text, sign_in_line(context, profile))
     profile, _, _ = troubled[0]
-    return _Found(EXPIRED, "it has expired, and nothing can refresh it", sign_in_line(context, profile))
+    return _Found(EXPIRED, ended_text(context, profile), sign_in_line(context, profile))
 
 
 def _stale(context: Context, profile: ProfileState, text: str) -> _Found:
