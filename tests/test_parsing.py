@@ -100,7 +100,7 @@ def test_an_ini_file_is_told_by_line_and_section(gate: str, text: str, told: str
     with pytest.raises(InputError) as caught:
         GATES[gate](text, "the file")
     assert caught.value.message == told
-    assert caught.value.hint == "mend it, or move it away to start anew"
+    assert caught.value.hint == "fix it, or move it away to start afresh"
     assert caught.value.__context__ is None
 
 

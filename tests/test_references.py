@@ -368,4 +368,4 @@ def test_a_reference_is_fetched_at_each_use_and_never_kept(
     path.unlink()
     assert "ended with status 1" in shell("get", "groq:command", status=69).err
     assert shell.json("why", "mistral")["candidates"][0]["code"] == "unresolved_reference"
-    assert "its reference leads nowhere now" in shell("get", "mistral", status=66).err
+    assert "its reference can't be resolved now" in shell("get", "mistral", status=66).err

@@ -99,7 +99,7 @@ class Vault:
         value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         check_kind(kind, expires_at)
         if expires_at is not None and not 0 < expires_at <= LATEST:
-            raise InputError("the expiry is no instant of this era", hint="give microseconds since 1970, UTC")
+            raise InputError("the expiry is out of range", hint="give microseconds since 1970, UTC")
         if kind == "api_key":
             credential: ApiKey | Token = ApiKey(key=value)
         else:
@@ -160,7 +160,7 @@ class Vault:
         return done.done in ("refreshed", "adopted")
 
     def report(self, profile: str, *, failure: str = "", until: int | None = None, model: str = "") -> None:
-        """Tell how a use went: a success, or a failure (rate_limit, auth, billing, …).
+        """Report whether a use worked: a success, or a failure (rate_limit, auth, billing, …).
 
         ``until`` is when the provider said it would end, microseconds UTC. Raises UsageError, NotFound.
         """

@@ -200,5 +200,5 @@ EXIT_STATUSES: tuple[tuple[int, str], ...] = (
     (83, "conflict: it changed meanwhile, or exists already"),
     (84, "destroyed, or written by a newer vault"),
     (130, "interrupted"),
-    (141, "nobody reads the output any more"),
+    (141, "the reader of the output is gone"),
 )

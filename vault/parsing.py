@@ -32,7 +32,7 @@ DEEPEST = 64
 MOST = 1_000_000
 MOST_BRACKETS = 256
 REPAIR = "repair the file with the tool that wrote it"
-MEND = "mend it, or move it away to start anew"
+MEND = "fix it, or move it away to start afresh"
 _MICROSECONDS = 1_000_000
 _SHOWN = 96
 

@@ -42,7 +42,7 @@ def test_inherit(shell: Shell) -> None:
     shell("agent", "add", "a")
     shell("agent", "add", "b")
     assert shell("agent", "inherit", "b", "--from", "a").err == "b inherits from a\n"
-    assert shell("agent", "inherit", "b", "--from", "a").err == "b inherits from a (it was so already)\n"
+    assert shell("agent", "inherit", "b", "--from", "a").err == "b inherits from a (no change)\n"
     assert shell.json("agent", "inherit", "b", "--from", "a")["position"] is None
     assert shell("agent", "inherit", "b", "--none").err == "b inherits from nobody\n"
     assert agents(shell)["b"] is None
@@ -90,8 +90,8 @@ def test_a_command_id_makes_it_happen_once(shell: Shell, files: Files) -> None:
         (("inherit", "a", "--from", "a"), 64, "that would be a circle"),
         (("inherit", "a", "--from", "b"), 64, "that would be a circle"),
         (("inherit", "main", "--from", "a"), 64, "the agent main inherits from nobody"),
-        (("inherit", "a"), 64, "whom to inherit from is not clear"),
-        (("inherit", "a", "--from", "b", "--none"), 64, "whom to inherit from is not clear"),
+        (("inherit", "a"), 64, "no new parent is given, or two are"),
+        (("inherit", "a", "--from", "b", "--none"), 64, "no new parent is given, or two are"),
         (("inherit", "nobody", "--none"), 66, "there is no agent nobody"),
         (("remove", "main"), 64, "the agent main can't be removed"),
         (("remove", "a"), 83, "b inherit from a"),

@@ -212,7 +212,7 @@ def test_an_order_that_is_so_already_appends_nothing(shell: Shell) -> None:
     shell("order", "set", "--provider", "anthropic", "b")
     again = shell.json("order", "set", "--provider", "anthropic", "b")
     assert (again["position"], again["changed"]) == (None, False)
-    assert shell("order", "set", "--provider", "anthropic", "b").err.endswith(" (it was so already)\n")
+    assert shell("order", "set", "--provider", "anthropic", "b").err.endswith(" (no change)\n")
     shell("order", "clear", "--provider", "anthropic")
     assert shell.json("order", "clear", "--provider", "anthropic")["changed"] is False
 
@@ -263,7 +263,7 @@ def test_a_pin_excludes_everything_else(shell: Shell) -> None:
     assert "pinned for agent main" in shell("why", "anthropic").lines[0]
     assert shell.json("show", "anthropic:c")["pinned"] is True
     assert chosen(shell, "--agent", "child") == "anthropic:c"
-    assert shell("unpin", "anthropic").err == "agent main chooses freely for anthropic\n"
+    assert shell("unpin", "anthropic").err == "agent main no longer has a pin for anthropic\n"
     assert chosen(shell) == "anthropic:a"
 
 
@@ -405,7 +405,7 @@ def test_health_clear_as_json(shell: Shell) -> None:
         "changed": True,
     }
     again = shell("health", "clear", "anthropic:a")
-    assert again.err == "anthropic:a is well (it was so already)\n"
+    assert again.err == "the failures of anthropic:a are cleared (no change)\n"
 
 
 def test_health_belongs_to_the_owner(shell: Shell) -> None:

@@ -90,7 +90,7 @@ def test_a_mistake_that_is_left_changes_nothing(place: Path, editor: Path) -> No
     (editor / "1").write_text("nonsense = 1\n")
     status, said = edit("n")
     assert status == 78
-    assert "the settings are as they were" in said
+    assert "the settings are unchanged" in said
     assert place.read_text() == 'sources = ["stored"]\n'
     assert sorted(p.name for p in place.parent.iterdir()) == ["config.toml"]
 
@@ -100,7 +100,7 @@ def test_an_editor_that_fails_changes_nothing(place: Path, editor: Path, monkeyp
     monkeypatch.setenv("FAKE_STATUS", "3")
     status, said = edit()
     assert status == 64
-    assert "the editor ended with status 3: the settings are as they were" in said
+    assert "the editor ended with status 3: the settings are unchanged" in said
     assert not place.exists()
 
 

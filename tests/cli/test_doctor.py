@@ -261,7 +261,7 @@ def test_a_mend_that_fails_is_told(shell: Shell, whole: Files, monkeypatch: pyte
     monkeypatch.setattr("vault.commands.rotation.clear_health", busy)
     told = look(shell, "--fix", "--yes")
     assert [m["error"] for m in told["mended"]] == ["the log is busy: try again", None]
-    assert "✗ forgive the failures of groq:a" in shell("doctor", "--yes", status=1).out
+    assert "✗ clear the failures of groq:a" in shell("doctor", "--yes", status=1).out
 
 
 def test_what_the_settings_disable_is_left_alone(shell: Shell, whole: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def many(whole: Files, shell: Shell, isolated: Path) -> Files:
 
 
 QUESTIONS = (
-    "forgive the failures of groq:a of agent main, so that it is tried again?",
+    "clear the failures of groq:a of agent main and try it again?",
     "keep xai:default of main and log out xai:default of lone",
     "make the order of agent main for openai: openai:a?",
 )
@@ -62,7 +62,7 @@ def test_on_a_terminal_yes_mends(many: Files) -> None:
         status, said = ended(child)
     assert status == 0
     assert len(re.findall(r"✓ .* \(#\d+\)", said)) == 3
-    assert "nothing remains to be mended" in said
+    assert "nothing is left to fix" in said
     with many.open() as context:
         assert context.queries.profile(MAIN_AGENT, X).current is None  # type: ignore[union-attr]
         assert context.queries.profile("lone", X).current is not None  # type: ignore[union-attr]
@@ -108,7 +108,7 @@ def test_without_a_terminal_fix_needs_yes(shell: Shell, whole: Files) -> None:
     told = shell("doctor", "--fix", status=64)
     assert (told.out, told.err) == (
         "",
-        "vault: there is nobody to ask before each mend: add --yes to mend without asking\n",
+        "vault: there is no terminal to ask before each fix: add --yes to fix without asking\n",
     )
     assert shell("doctor", "--fix", "--json", status=64).error["code"] == "usage"
     assert everything(whole) == before

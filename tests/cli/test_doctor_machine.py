@@ -234,7 +234,7 @@ def test_a_cloud_family(shell: Shell, whole: Files, monkeypatch: pytest.MonkeyPa
     told = shell.json("doctor", "bedrock")
     assert (told["checks"][0]["name"], told["checks"][0]["status"]) == ("amazon-bedrock", "ok")
     assert "fake-secret" not in json.dumps(told)
-    assert "mended outside the vault" in shell("doctor", "bedrock", "--yes", status=64).err
+    assert "fixed outside the vault" in shell("doctor", "bedrock", "--yes", status=64).err
     shell("doctor", "nimbus", status=66)
     assert "is of no cloud family" in shell("doctor", "groq", status=66).err
 

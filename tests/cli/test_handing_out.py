@@ -128,7 +128,7 @@ def test_a_variable_that_is_not_text_is_refused(real: Real) -> None:
         (("get", "anthropic", "extra"), 64, "there are too many arguments"),
         (("get", "anthropic", "--agent", "nobody"), 66, "there is no agent nobody"),
         (("env", "--provider", "openai"), 66, "agent main has no credential for openai"),
-        (("env", "--shell", "tcsh"), 64, "'tcsh' is not a shell this knows"),
+        (("env", "--shell", "tcsh"), 64, "'tcsh' is not a shell that vault knows"),
         (("env", "--agent", "lone"), 66, "agent lone has no usable credential"),
         (("exec", "--agent", "lone", "--", "true"), 66, "agent lone has no usable credential"),
         (("exec", "--provider", "openrouter", "--", "true"), 82, "expired"),

@@ -98,7 +98,7 @@ def test_every_command_has_a_sentence(shell: Shell) -> None:
         "restored (from #13) the order of main for anthropic: anthropic:work, anthropic:default",
         "main used anthropic:work with success",
         "main failed with anthropic:work with m-1: timeout",
-        "forgave the failures of anthropic:work of main",
+        "cleared the failures of anthropic:work of main",
         "made agent lone inherit from main",
         "removed agent lone",
         "added key slot 2 (recovery)",

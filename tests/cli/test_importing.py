@@ -81,7 +81,7 @@ def test_opencode_from_its_own_place(shell: Shell, opencode: Path) -> None:
     told = shell("import", "opencode")
     assert told.err.splitlines() == [
         f"read {opencode}",
-        "OpenCode: took 3, 0 already here, 1 skipped; the tool's own files are as they were, secrets in plain text included",
+        "OpenCode: took 3, 0 already here, 1 skipped; the tool's files are unchanged and still hold the secrets in plain text",
     ]
     assert told.lines[0].split() == ["WHAT", "AGENT", "KIND", "ACTION", "WHY"]
     assert "taken" in told.row("anthropic:default")

@@ -215,7 +215,7 @@ def test_what_is_no_secret_is_refused(shell: Shell, secret: bytes, what: str) ->
             "there is no terminal to ask for the secret: vault login groq at a terminal, or give it with --stdin",
         ),
         ((), 64, "no provider was named"),
-        (("anthropic", "--stdin", "--from-file", "x"), 64, "the secret is asked from two places"),
+        (("anthropic", "--stdin", "--from-file", "x"), 64, "two sources for the secret are given"),
         (("anthropic:a", "--profile", "b", "--stdin"), 64, "name two profiles"),
         (("anthropic", "--profile", "openai:b", "--stdin"), 64, "openai:b is not a profile of anthropic"),
         (("anthropic", "--kind", "oauth", "--stdin"), 64, "is not a kind of credential that can be typed in"),

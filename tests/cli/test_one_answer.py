@@ -85,7 +85,7 @@ def test_where_all_agree_nothing_is_said_beside(shell: Shell, monkeypatch: pytes
 
 def test_why_is_told_for_what_a_credential_is_chosen(shell: Shell) -> None:
     told = shell("why", "openai", "--for", "export", status=64)
-    assert "'export' is nothing a credential is chosen for: use --for get|helper|exec|env" in told.err
+    assert "'export' is not a use that a credential is chosen for: use --for get|helper|exec|env" in told.err
 
 
 def test_exec_keeps_to_a_source_that_is_pinned(

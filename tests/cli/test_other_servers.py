@@ -26,7 +26,7 @@ def foreign(shell: Shell, secret: str = "fake-vllm") -> None:
 def test_a_login_for_another_server_stands_beside_the_providers_own(shell: Shell) -> None:
     shell.login("openai", "fake-own")
     told = shell("login", "openai", "--base-url", VLLM, "--stdin", stdin="fake-vllm")
-    assert f"it belongs to {VLLM}, and is offered with that server alone" in told.err
+    assert f"it belongs to {VLLM}, and is offered only with that server" in told.err
     assert shell("get", "openai").out == "fake-own\n"
     assert shell("get", "openai:default").err == ""
 
@@ -45,7 +45,7 @@ def test_the_foreign_key_is_never_the_answer_for_the_provider(shell: Shell) -> N
 def test_get_of_that_very_profile_says_where_it_belongs(shell: Shell) -> None:
     foreign(shell)
     told = shell("get", THEIRS)
-    assert (told.out, told.err) == ("fake-vllm\n", f"{THEIRS} belongs to {VLLM}, and is of use there alone\n")
+    assert (told.out, told.err) == ("fake-vllm\n", f"{THEIRS} belongs to {VLLM}, and is used only there\n")
     assert shell.json("get", THEIRS)["base_url"] == VLLM
     assert shell("helper", "token", THEIRS).out == "fake-vllm\n"
 
@@ -80,7 +80,7 @@ def test_the_version_is_left_to_anthropics_programs(shell: Shell) -> None:
 def test_a_provider_whose_programs_cant_be_told_the_url_gets_nothing(shell: Shell) -> None:
     shell("login", "deepseek", "--base-url", "https://other.corp.example", "--stdin", stdin="fake-other")
     told = shell("exec", "-p", "deepseek:other.corp.example", *SHOW, status=64)
-    assert "belongs to https://other.corp.example, and no variable would tell a program of deepseek so" in told.err
+    assert "belongs to https://other.corp.example, and no variable can tell a program of deepseek that" in told.err
     assert "vault get deepseek:other.corp.example" in told.err
 
 
@@ -146,7 +146,7 @@ def test_a_key_of_the_environment_belongs_to_the_url_beside_it(shell: Shell, mon
     told = shell("get", "openai")
     assert (told.out, told.err) == (
         "fake-env\n",
-        f"env:OPENAI_API_KEY belongs to {VLLM}, and is of use there alone\n",
+        f"env:OPENAI_API_KEY belongs to {VLLM}, and is used only there\n",
     )
     assert shell("helper", "token", "openai", status=66).out == ""
     shell.login("openai", "fake-own")

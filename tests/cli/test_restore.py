@@ -160,7 +160,7 @@ def test_restore_registers_the_agent_of_a_profile_again(shell: Shell) -> None:
         (("anthropic:default", "--to", "0"), 64, "the value of --to is not valid"),
         (("anthropic:default", "--at", "2025-12-31"), 66, "had no credential then"),
         (("anthropic:default", "--at", "soon"), 65, "is not a time"),
-        (("anthropic:default", "--at", "2h", "--to", "2"), 64, "two places to go back to"),
+        (("anthropic:default", "--at", "2h", "--to", "2"), 64, "two events to go back to"),
         ((), 64, "no profile was named"),
         (("anthropic:default", "--provider", "anthropic"), 64, "no profile was named"),
         (("anthropic",), 65, "is not a profile id"),

@@ -96,12 +96,12 @@ def test_a_key_that_nobody_can_type_may_come_by_a_pipe(files: Files, shell: Shel
         ("openai --issuer https://auth.example.com", 64, "no client is named: add --client-id ID"),
         ("groq --client-id abc", 64, "Groq API key has no OAuth client: leave out --client-id, or add --issuer URL"),
         ("https://auth.example.com --client-id abc", 64, "has no OAuth client: leave out --client-id"),
-        ("openai --host company.ghe.com", 64, "openai has no sign-in at a host of one's own: leave out --host"),
+        ("openai --host company.ghe.com", 64, "openai has no sign-in at another host: leave out --host"),
         ("--issuer nonsense --client-id abc", 65, "that is not a URL: write it as https://host"),
         ("ollama", 64, "ollama needs no credential"),
         ("openai --method nonsense", 66, "openai has no sign-in method 'nonsense': it has: browser, device, api-key"),
         ("huggingface --browser", 66, "huggingface has no sign-in method 'browser': it has: device, api-key"),
-        ("google-vertex", 66, "vault provider show google-vertex tells what it reads"),
+        ("google-vertex", 66, "vault provider show google-vertex says what it reads"),
     ],
 )
 @pytest.mark.usefixtures("files")
@@ -155,7 +155,7 @@ def test_wizard_for_what_works(stored: Stored, shell: Shell) -> None:
     assert [way["method"] for way in told["ways"]] == ["api-key", "browser", "device"]
     assert shell("wizard", "openai").out.splitlines()[:2] == [
         "openai: nothing needs to be done",
-        "To sign in anew, a person runs one of these in a terminal:",
+        "To sign in again, a person runs one of these in a terminal:",
     ]
 
 

@@ -24,7 +24,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 def test_a_code_on_another_page(place: Place, provider: str, grant: str) -> None:
     with place.terminal("login", provider, "--device") as talk:
         talk.until(" and type this code: ABCD-1000")
-        talk.until("The code ends in 15 minutes.")
+        talk.until("The code expires in 15 minutes.")
         talk.until("press Ctrl-C to stop")
         shown = talk.end()
     assert f"logged in {provider}:default for agent main (oauth, fingerprint " in shown
@@ -54,7 +54,7 @@ def test_the_interval_and_slow_down_are_honoured(place: Place) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
-        ("expired_token", 75, "the code of xAI (SuperGrok) ended before it was typed in: run the same command again"),
+        ("expired_token", 75, "the code of xAI (SuperGrok) expired before it was typed in: run the same command again"),
         ("access_denied", 82, "xAI (SuperGrok) refused the sign-in (access_denied): run the same command again"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_code_that_is_not_typed_in_time(place: Place) -> None:
     place.authority.settings.device_answer = "authorization_pending"
     with place.terminal("login", "xai", "--device") as talk:
         shown = talk.end(75)
-    assert "ended before it was typed in" in shown
+    assert "expired before it was typed in" in shown
     assert place.events() == []
 
 

@@ -155,7 +155,7 @@ def test_a_full_output_is_told_together_with_what_was_recorded(prepared: Files) 
     assert after == _head(prepared) + 1
     assert result.status == 74
     assert f"what was asked is done and is in the history as event #{after}" in result.err
-    assert "the log is as it was" not in result.err
+    assert "the log is unchanged" not in result.err
 
 
 def test_a_defect_says_what_was_recorded_before_it(
@@ -167,9 +167,9 @@ def test_a_defect_says_what_was_recorded_before_it(
     monkeypatch.setattr("vault.cli.output.write_exact", break_down)
     told = shell("get", "openai", status=70)
     assert f"event #{_head(furnished)}" in told.err
-    assert "the log is as it was" not in told.err
+    assert "the log is unchanged" not in told.err
     monkeypatch.setattr("vault.commands.issue.issue", break_down)
-    assert "the log is as it was" in shell("get", "openai", status=70).err
+    assert "the log is unchanged" in shell("get", "openai", status=70).err
 
 
 def test_a_recovery_code_that_could_not_be_shown_is_told(tmp_path: Path, isolated: Path) -> None:

@@ -82,7 +82,7 @@ CASES: dict[str, Case] = {
         (hold("groq:a", Reference(scheme="file", target="here")),),
         "references",
         "groq:a of agent main reads here, which is another file in every folder",
-        "log in anew with the whole path",
+        "log in again with the whole path",
     ),
     "a command that is gone": Case(
         (hold("groq:a", Reference(scheme="command", target="fake-program show key")),),
@@ -94,19 +94,19 @@ CASES: dict[str, Case] = {
         (hold("groq:a", Reference(scheme="command", target="./fake-program")),),
         "references",
         "groq:a of agent main runs ./fake-program, which is another program in every folder",
-        "log in anew with the whole path",
+        "log in again with the whole path",
     ),
     "a command that can't be split": Case(
         (hold("groq:a", Reference(scheme="command", target='cat "x')),),
         "references",
         "groq:a of agent main runs a command whose quotes don't match",
-        "log in anew",
+        "log in again",
     ),
     "another tool's reference": Case(
         (hold("groq:a", Reference(scheme="openclaw-exec", target="fake")),),
         "references",
         "groq:a of agent main has a reference of kind openclaw-exec, which only its own tool can follow",
-        "log in anew",
+        "log in again",
     ),
     "a keyring that isn't there": Case(
         (hold("groq:a", Reference(scheme="keyring", target="fake/fake")),),

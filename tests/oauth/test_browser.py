@@ -70,7 +70,7 @@ IMPOSSIBLE = {
     "hello world": "a code has no blanks in it",
     "hello": "too short for a code",
     "fäke-code-0123456789": "a code has no blanks",
-    "sk-ant-api03-fake-key-0123456789abcdef": "a key or a token, and no code",
+    "sk-ant-api03-fake-key-0123456789abcdef": "a key or a token, not a code",
     "hello world#state": "a code has no blanks",
     "http://127.0.0.1:1/cb?code=fake-code-cut-": "that address was cut off",
     "?code=fake%20code&state=fake": "a code has no blanks",

@@ -79,21 +79,21 @@ def test_denied_by_the_person(world: World, provider: str) -> None:
 @pytest.mark.parametrize("provider", DEVICES)
 def test_the_code_ends_by_the_servers_word(world: World, provider: str) -> None:
     world.authority.settings.device_answer = "expired_token"
-    assert "ended before it was typed in" in world.fails(TryAgain, provider, "device").message
+    assert "expired before it was typed in" in world.fails(TryAgain, provider, "device").message
 
 
 @pytest.mark.parametrize("provider", ["huggingface", "hyper", "minimax"])
 def test_the_code_ends_by_the_clock(world: World, provider: str) -> None:
     world.authority.settings.device_answer = "authorization_pending"
     world.authority.settings.device_life = 62
-    assert "ended before it was typed in" in world.fails(TryAgain, provider, "device").message
+    assert "expired before it was typed in" in world.fails(TryAgain, provider, "device").message
     assert sum(world.pauses) == 60
 
 
 def test_the_code_ends_even_where_the_clock_stands_still(world: World) -> None:
     world.authority.settings.device_life = 62
     world.pause = world.pauses.append  # type: ignore[method-assign]
-    assert "ended before it was typed in" in world.fails(TryAgain, "huggingface").message
+    assert "expired before it was typed in" in world.fails(TryAgain, "huggingface").message
     assert 0 < sum(world.pauses) <= 62
 
 

@@ -129,7 +129,7 @@ def test_what_only_claude_code_may_use_gets_the_advice(world: World) -> None:
     world.server.reply = lambda _: Reply(400, json.dumps(ONLY_CLAUDE_CODE).encode())
     result = world("anthropic:setup", status=1)
     assert "use an Anthropic API key" in result.out
-    assert result.err == "to mend it: vault login anthropic:setup --method api-key\n"
+    assert result.err == "to fix it: vault login anthropic:setup --method api-key\n"
     *_, probed = world.events()
     assert "use an Anthropic API key" in probed.detail
     (asked,) = world.server.asked

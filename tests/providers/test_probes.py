@@ -244,8 +244,8 @@ JUDGED: list[tuple[int, bytes, str, str, str]] = [
     (418, b"", UNCLEAR, "answered 418", ""),
     (429, b"{}", UNCLEAR, "knows", "rate_limit"),
     (302, b"", UNCLEAR, "redirects", ""),
-    (500, b"", UNCLEAR, "trouble", "overloaded"),
-    (503, b"", UNCLEAR, "trouble", "overloaded"),
+    (500, b"", UNCLEAR, "internal problem", "overloaded"),
+    (503, b"", UNCLEAR, "internal problem", "overloaded"),
 ]
 
 

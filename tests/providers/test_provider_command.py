@@ -180,7 +180,7 @@ def test_disable_and_enable_undo_each_other_and_keep_the_file(config: Path, shel
     assert told.err == "google is disabled; undo with: vault provider enable google\n"
     assert parse_settings(config.read_text(), config).disabled_providers == ("groq", "google")
     assert "# slow" in config.read_text()
-    assert "it was so already" in shell("disable", "google").err
+    assert "(no change)" in shell("disable", "google").err
     assert config.stat().st_mode & 0o777 == 0o640
     assert shell.json("enable", "google") == {
         "schema": "vault.provider-switch/1",
@@ -202,7 +202,7 @@ def test_disable_makes_the_file_for_its_owner_alone(shell: Shell) -> None:
 
 def test_an_alias_in_the_file_is_the_same_provider(config: Path, shell: Shell) -> None:
     config.write_text('disabled_providers = ["gemini", "groq"]\n')
-    assert "it was so already" in shell("disable", "google").err
+    assert "(no change)" in shell("disable", "google").err
     shell("enable", "google")
     assert parse_settings(config.read_text(), config).disabled_providers == ("groq",)
 
@@ -214,7 +214,7 @@ def test_enabling_where_only_some_are_enabled_adds_to_them(config: Path, shell: 
     assert found.enabled_providers == ("openai", "groq")
     assert found.leeway == 300_000_000
     config.write_text("enabled_providers = []\n")
-    assert "it was so already" in shell("enable", "groq").err
+    assert "(no change)" in shell("enable", "groq").err
 
 
 def test_the_environment_that_overrides_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ def test_update_goes_back_and_forth_and_to_the_embedded_one(shell: Shell, server
     shell("update", "--previous")
     assert shell.json("show", "one")["in_catalogue"]
     shell("update", "--embedded")
-    assert "it was so already" in shell("update", "--embedded").err
+    assert "(no change)" in shell("update", "--embedded").err
     shell("update", "--embedded", "--previous", status=64)
 
 

@@ -107,7 +107,7 @@ def on_a_terminal(world: World, answer: str) -> tuple[int | None, str]:
             dimensions=(50, 400),
         )
     child.expect_exact("may end the whole login, its newest tokens too")
-    child.expect_exact("Send it all the same? [y/N]: ")
+    child.expect_exact("Send it anyway? [y/N]: ")
     child.sendline(answer)
     child.expect(pexpect.EOF)
     child.close()

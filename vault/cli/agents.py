@@ -68,7 +68,7 @@ def inherit(
     from vault.commands.agents import set_inheritance
 
     if bool(parent) == none:
-        raise UsageError("whom to inherit from is not clear", hint="use --from AGENT, or --none")
+        raise UsageError("no new parent is given, or two are", hint="use --from AGENT, or --none")
     name, inherits = parse_agent(agent), "" if none else parse_agent(parent)
     with opened(name, no_input=no_input) as context:
         position = set_inheritance(context, name, inherits, reason=reason, command=command_id)
@@ -83,7 +83,7 @@ def remove(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Stop knowing an agent. Its profiles and its history stay in the log; adding it again brings them back."""
+    """Remove an agent. Its profiles and its history stay in the log; adding it again brings them back."""
     from vault.commands.agents import remove_agent
 
     name = parse_agent(agent)
@@ -96,4 +96,4 @@ def _tell(json: bool, agent: str, inherits: str, position: int | None, text: str
     if json:
         output.write_json("agent", {"agent": agent, "inherits": inherits or None, "position": position})
     else:
-        output.say(text + ("" if position is not None else " (it was so already)"))
+        output.say(text + ("" if position is not None else " (no change)"))

@@ -97,12 +97,12 @@ def doctor(
         str,
         typer.Argument(metavar="[bedrock|vertex|azure|PROVIDER]", help="Only a cloud family, or one of its providers."),
     ] = "",
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended here, asking before each.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Mend without asking.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed here, asking before each.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fix without asking.")] = False,
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Look for trouble: files, keys, anchor, clock, credentials, orders, pins. Each finding has a hint.
+    """Look for problems: files, keys, anchor, clock, credentials, orders, pins. Each finding has a hint.
 
     On a terminal it offers to mend what can be mended; otherwise nothing is changed without --fix.
     """
@@ -114,7 +114,7 @@ def doctor(
     if json:
         output.write_json("doctor", body_of(checks, mended))
     elif mended:
-        output.write("what remains:" if findings else "nothing remains to be mended")
+        output.write("what remains:" if findings else "nothing is left to fix")
         show(findings)
     if findings:
         raise typer.Exit(1)

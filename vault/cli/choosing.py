@@ -83,7 +83,7 @@ def why(
     if purpose not in WAYS:
         every = f"use --for {'|'.join(WAYS)}"
         raise UsageError(
-            f"{shown(purpose)} is nothing a credential is chosen for", hint=did_you_mean(purpose, WAYS, every)
+            f"{shown(purpose)} is not a use that a credential is chosen for", hint=did_you_mean(purpose, WAYS, every)
         )
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
@@ -180,7 +180,8 @@ def order_get(
 @order.command("set")
 def order_set(
     profiles: Annotated[
-        list[str], typer.Argument(metavar="PROFILE…", help="Profiles, first first.", autocompletion=complete_profile)
+        list[str],
+        typer.Argument(metavar="PROFILE…", help="Profiles, in the order to try them.", autocompletion=complete_profile),
     ],
     provider: NeededProvider,
     agent: AgentOption = "main",
@@ -216,7 +217,7 @@ def order_clear(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Have no order of its own again."""
+    """Remove the agent's own order."""
     from vault.commands.rotation import clear_order
 
     name, wanted = agent_id(agent), _provider(provider)
@@ -266,17 +267,17 @@ def unpin(
     wanted, _ = target(provider)
     with opened(name, no_input=no_input) as context:
         done = decide(context, name, wanted, reason=reason, command=command_id)
-    _tell("unpin", json, done.position, f"agent {name} chooses freely for {wanted}", provider=wanted, agent=name)
+    _tell("unpin", json, done.position, f"agent {name} no longer has a pin for {wanted}", provider=wanted, agent=name)
 
 
 def report(
     profile: ProfileArgument,
-    outcome: Annotated[str, typer.Argument(metavar="success|failure", help="How the use went.")],
+    outcome: Annotated[str, typer.Argument(metavar="success|failure", help="Whether the use worked.")],
     failure: Annotated[
         str, typer.Option("--reason", help="rate_limit, overloaded, timeout, auth, auth_permanent, billing, …")
     ] = "",
-    until: Annotated[str, typer.Option("--until", help="The reset time the provider told (ISO).")] = "",
-    retry_after: Annotated[str, typer.Option("--retry-after", help="The wait the provider told: 30s, 5m.")] = "",
+    until: Annotated[str, typer.Option("--until", help="The reset time that the provider gave (ISO).")] = "",
+    retry_after: Annotated[str, typer.Option("--retry-after", help="The wait that the provider gave: 30s, 5m.")] = "",
     model: Annotated[str, typer.Option("--model", help="The model that was used.")] = "",
     note: Annotated[str, typer.Option("--note", help="Free text, kept in the history.")] = "",
     agent: AgentOption = "main",
@@ -284,7 +285,7 @@ def report(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Tell how a use went. Failures cool a profile down or disable it; a success forgives."""
+    """Report whether a use worked. Failures cool a profile down or disable it; a success forgives."""
     from vault.cli.moments import parse_length, parse_moment
     from vault.commands.rotation import report as decide
 
@@ -325,13 +326,13 @@ def health_clear(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Forgive a profile's failures now."""
+    """Clear a profile's failures now."""
     from vault.commands.rotation import clear_health
 
     name, target = agent_id(agent), _profile(profile)
     with opened(name, no_input=no_input) as context:
         done = clear_health(context, name, target, reason=reason, command=command_id)
-    _tell("health", json, done.position, f"{target} is well", profile=target, agent=name)
+    _tell("health", json, done.position, f"the failures of {target} are cleared", profile=target, agent=name)
 
 
 @health.callback()
@@ -343,4 +344,4 @@ def _tell(schema: str, json: bool, position: int | None, text: str, **body: Any)
     if json:
         output.write_json(schema, {**body, "position": position, "changed": position is not None})
     else:
-        output.say(text + ("" if position is not None else " (it was so already)"))
+        output.say(text + ("" if position is not None else " (no change)"))

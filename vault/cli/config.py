@@ -21,7 +21,7 @@ app = typer.Typer(
     cls=Group, no_args_is_help=True, add_completion=False, help="Settings: one TOML file; the environment overrides it."
 )
 
-TEMPLATE = f"""# Settings of vault. Every key is optional; a mistake is told with its line.
+TEMPLATE = f"""# Settings of vault. Every key is optional; a mistake is reported with its line.
 # enabled_providers = []
 # disabled_providers = []
 # sources = [{", ".join(f'"{s}"' for s in SOURCES)}]
@@ -112,7 +112,7 @@ def edit(no_input: NoInputOption = False) -> None:
 def _edited(draft: Path, place: Path) -> bool:
     """Let the person edit the draft: whether it is in order. If not they may edit it again, else the mistake is raised."""
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    kept = "the settings are as they were"
+    kept = "the settings are unchanged"
     try:
         words = shlex.split(named)
         status = subprocess.call([*words, str(draft)]) if words else 0

@@ -109,18 +109,18 @@ def _play(folder: Path) -> None:
     stage.expect(stage.vault("get anthropic:work").strip() == second, "restore brings the exact key back")
     stage.expect(stage.vault("get openai:default --agent coder").strip() == spare, "restore undoes the logout")
 
-    stage.tell("What there is now.")
+    stage.tell("What is in the vault now.")
     stage.vault("list")
     stage.vault("list --agent coder")
 
     stage.tell("Everything that happened, newest first.")
     stage.vault("history")
 
-    stage.tell("The log proves itself whole, and the projections are what the log says.")
+    stage.tell("The log is whole, and the projections match it.")
     stage.vault("verify")
     stage.vault("rebuild")
 
-    stage.tell("And nothing of it can be read in the file.")
+    stage.tell("And none of it can be read in the file.")
     raw = b"".join(p.read_bytes() for p in (folder / "data").iterdir())
     names = [first, second, spare, bad, "anthropic", "openai", "coder", "personal", "the new key was a typo"]
     found = [n for n in names if n.encode() in raw]

@@ -32,7 +32,9 @@ def import_(
     yes: YesOption = False,
     scrub: Annotated[
         bool,
-        typer.Option("--scrub", help="Then put a reference to the vault in place of the secret, where that works."),
+        typer.Option(
+            "--scrub", help="Then replace each secret with a reference to the vault, where the tool can follow one."
+        ),
     ] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
@@ -85,7 +87,9 @@ def _all(everything: bool, dry_run: bool, yes: bool, scrub: bool, reason: str, j
             for tool, _, would in shown:
                 _tell(would, None, tool.title)
             if not can_ask(no_input):
-                raise UsageError("nobody can agree to the import here", hint="look at it above, then add --yes")
+                raise UsageError(
+                    "the import needs a yes, and there is no terminal to ask", hint="look at it above, then add --yes"
+                )
             if everything and not output.confirm(f"Take over from {len(news)} tools?", default=True):
                 news = []
             elif not everything:
@@ -113,7 +117,7 @@ def _all(everything: bool, dry_run: bool, yes: bool, scrub: bool, reason: str, j
     for tool, trouble in unread:
         output.say(output.printable(f"{tool.title} can't be read: {trouble}"))
     if not done and not unread:
-        output.say("no tool that is known here keeps credentials on this machine: vault tools lists them")
+        output.say("none of the tools that vault knows keeps credentials on this machine: vault tools lists them")
 
 
 def _read(tool: Tool, place: Path | None) -> Findings:
@@ -185,7 +189,7 @@ def _tell(done: Imported, plan: Plan | None, title: str) -> None:
     ending = (
         ""
         if done.dry_run or plan is not None
-        else "; the tool's own files are as they were, secrets in plain text included"
+        else "; the tool's files are unchanged and still hold the secrets in plain text"
     )
     output.say(
         f"{title}: {verb} {done.count(TAKEN)}, {done.count(SAME)} already here, {done.count(SKIPPED)} skipped{ending}"

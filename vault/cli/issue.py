@@ -71,7 +71,7 @@ def get(
     output.write_exact(issued.secret.reveal())
     if issued.base_url:
         called = issued.profile or issued.source
-        output.say(output.printable(f"{called} belongs to {issued.base_url}, and is of use there alone"))
+        output.say(output.printable(f"{called} belongs to {issued.base_url}, and is used only there"))
 
 
 def env(
@@ -87,7 +87,7 @@ def env(
     Variables that would make a cloud's tools use another credential are unset.
     """
     if shell not in ("sh", "bash", "zsh", "fish", "powershell"):
-        raise UsageError(f"{shell!r} is not a shell this knows", hint="use sh, fish or powershell")
+        raise UsageError(f"{shell!r} is not a shell that vault knows", hint="use sh, fish or powershell")
     streams.need_output()
     found = _collect(agent, provider or [], "env", "", reason, no_input)
     removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE[0]))
@@ -111,9 +111,12 @@ def exec_(
         bool, typer.Option("--keep-passphrase", help="Leave VAULT_PASSPHRASE in the program's environment.")
     ] = False,
     tool: Annotated[
-        str, typer.Option("--tool", help="The tool it is (vault tools): it gets its credentials in its own best way.")
+        str,
+        typer.Option(
+            "--tool", help="The tool that PROGRAM is (vault tools): it gets its credentials in the way that suits it."
+        ),
     ] = "",
-    json: Annotated[bool, typer.Option("--json", help="Tell an error as JSON; stdout is the program's.")] = False,  # noqa: ARG001 - main looks at it
+    json: Annotated[bool, typer.Option("--json", help="Print errors as JSON; stdout is the program's.")] = False,  # noqa: ARG001 - main looks at it
 ) -> None:
     """Run a program with credentials in its environment. Its status and signals are its own.
 
@@ -269,7 +272,7 @@ def _placed(ready: Ready, way: str) -> Ready:
     for name in ready.names:
         if not possible.fullmatch(name):
             what = ready.event.profile or ready.event.provider
-            output.say(f"{what} is left out of {output.printable(name)}: that is no name of a variable here")
+            output.say(f"{what} is left out of {output.printable(name)}: that is not a valid name of a variable here")
     return replace(ready, names=tuple(name for name in ready.names if possible.fullmatch(name)))
 
 

@@ -125,12 +125,12 @@ def add_key(
 @key.command("remove")
 def remove_key(
     slot: Annotated[int, typer.Argument(metavar="SLOT", help="The slot's number.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also when only a recovery code stays.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also if only recovery codes are left.")] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Remove a way to unlock. The last one stays, and so does the last one but recovery codes, unless you say yes."""
+    """Remove a way to unlock. The last one can't be removed; the last one besides recovery codes only with a yes."""
     from vault.commands.keys import list_slots, only_everyday, remove_slot
 
     with opened(MAIN_AGENT, no_input=no_input, strange_slots=True) as context:

@@ -60,9 +60,7 @@ def login(
     issuer: Annotated[
         str, typer.Option("--issuer", metavar="URL", help="Any OAuth server that publishes its metadata.")
     ] = "",
-    client_id: Annotated[
-        str, typer.Option("--client-id", help="An OAuth client of your own; needed with --issuer.")
-    ] = "",
+    client_id: Annotated[str, typer.Option("--client-id", help="Your own OAuth client; needed with --issuer.")] = "",
     scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for (repeat for more).")] = None,
     host: Annotated[str, typer.Option("--host", help="An enterprise's own host, for GitHub.")] = "",
     token_stdin: Annotated[
@@ -211,7 +209,7 @@ def _told(done: LoggedIn, now: int, json: bool, agents: Sequence[str]) -> None:
     detail = f"fingerprint {done.facts.fingerprint}" if done.facts.fingerprint else done.facts.reference
     output.say(f"logged in {target} for agent {name} ({done.facts.kind}, {detail})")
     if done.facts.base_url:
-        output.say(output.printable(f"it belongs to {done.facts.base_url}, and is offered with that server alone"))
+        output.say(output.printable(f"it belongs to {done.facts.base_url}, and is offered only with that server"))
     if done.facts.expires_at:
         ends = output.until(done.facts.expires_at, now)
         renewed = {"external": "its own tool refreshes it", "vault": "it is refreshed when it is used"}.get(

@@ -25,8 +25,8 @@ COMPLETING = "_VAULT_COMPLETE"
 # name: (module under vault.cli, attribute, group, what it does)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "init": ("keys", "init", "Start", "Make a vault"),
-    "demo": ("demo", "demo", "Start", "Show everything at work in a temporary vault"),
-    "import": ("importing", "import_", "Start", "Take over credentials from another tool"),
+    "demo": ("demo", "demo", "Start", "Show all of it in a temporary vault"),
+    "import": ("importing", "import_", "Start", "Import credentials from another tool"),
     "login": ("login", "login", "Credentials", "Store a credential"),
     "logout": ("login", "logout", "Credentials", "End a credential (restore undoes it)"),
     "list": ("listing", "list_", "Credentials", "List profiles"),
@@ -41,15 +41,15 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "exec": ("issue", "exec_", "Credentials", "Run a program with credentials in its environment"),
     "tools": ("tools", "tools", "Other tools", "What can be done with each tool"),
     "connect": ("tools", "connect", "Other tools", "Make a tool ask the vault"),
-    "disconnect": ("disconnecting", "disconnect", "Other tools", "Take that back"),
+    "disconnect": ("disconnecting", "disconnect", "Other tools", "Undo connect"),
     "export": ("tools", "export", "Other tools", "Write credentials into a tool's own store"),
     "sync": ("tools", "sync", "Other tools", "Follow what other tools changed"),
     "helper": ("helping", "helper", "Other tools", "Answer a tool in its own protocol"),
     "why": ("choosing", "why", "Choosing", "Explain which credential would be used"),
     "order": ("choosing", "order", "Choosing", "The order in which profiles are tried"),
     "pin": ("choosing", "pin", "Choosing", "Use one profile and no other"),
-    "unpin": ("choosing", "unpin", "Choosing", "Choose freely again"),
-    "report": ("choosing", "report", "Choosing", "Tell how a use went"),
+    "unpin": ("choosing", "unpin", "Choosing", "Remove a pin"),
+    "report": ("choosing", "report", "Choosing", "Report whether a use worked"),
     "health": ("choosing", "health", "Choosing", "Forgive failures"),
     "agent": ("agents", "app", "Choosing", "Agents and whom they inherit from"),
     "history": ("history", "history", "History", "What happened"),
@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "rebuild": ("checking", "rebuild", "The log", "Replay the log into fresh projections"),
     "backup": ("backups", "backup", "The log", "Write a copy, and check it"),
     "backup-restore": ("backups", "backup_restore", "The log", "Put a copy back"),
-    "doctor": ("checking", "doctor", "The log", "Look for trouble"),
+    "doctor": ("checking", "doctor", "The log", "Look for problems"),
     "key": ("keys", "key", "The log", "Ways to unlock"),
     "provider": ("providers", "app", "More", "Providers"),
     "config": ("config", "app", "More", "Settings"),
@@ -257,7 +257,7 @@ def defect(error: BaseException) -> Defect:
         frame = frame.tb_next
     place = f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else ""
     position = output.last_recorded()
-    log = f"what was done before it is in the history, up to event #{position}" if position else "the log is as it was"
+    log = f"what was done before it is in the history, up to event #{position}" if position else "the log is unchanged"
     return Defect(f"vault has a defect ({type(error).__name__}{place})", hint=f"please report it; {log}")
 
 

@@ -33,7 +33,7 @@ class Mending:
         """From the options, and whether there is a person. Raises UsageError when somebody must be asked and nobody is there."""
         person = can_ask(no_input) and streams.on_terminal("stdin") and not machine
         if fix and not yes and not person:
-            raise UsageError("there is nobody to ask before each mend", hint="add --yes to mend without asking")
+            raise UsageError("there is no terminal to ask before each fix", hint="add --yes to fix without asking")
         return cls(person and not yes and (fix or streams.on_terminal("stdout")), yes, machine, no_input)
 
     def of_vault(self) -> Outcome:
@@ -62,7 +62,7 @@ class Mending:
 
         if self.everything:
             raise UsageError(
-                f"what is wrong with {named} is mended outside the vault", hint="leave out --fix and --yes"
+                f"what is wrong with {named} must be fixed outside the vault", hint="leave out --fix and --yes"
             )
         with self._unlocked(always=True) as (_, context, checks):
             if context is not None:

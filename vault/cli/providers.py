@@ -204,11 +204,7 @@ def _switch(provider: str, json: bool, *, on: bool) -> None:
         )
     else:
         state = f"{wanted} is {'enabled' if on else 'disabled'}"
-        undo = (
-            f"; undo with: vault provider {'disable' if on else 'enable'} {wanted}"
-            if changed
-            else " (it was so already)"
-        )
+        undo = f"; undo with: vault provider {'disable' if on else 'enable'} {wanted}" if changed else " (no change)"
         output.say(state + undo)
     if allowed != on:
         names = [n for n in ("VAULT_ENABLED_PROVIDERS", "VAULT_DISABLED_PROVIDERS") if n in os.environ]
@@ -348,7 +344,7 @@ def _tell_source(json: bool, changed: bool) -> None:
     if where["kind"] == "fetched":
         output.say(f"the catalogue in use is the one fetched from {where['url']} at {where['fetched_at']}")
     else:
-        output.say("the catalogue in use is the embedded one" + ("" if changed else " (it was so already)"))
+        output.say("the catalogue in use is the embedded one" + ("" if changed else " (no change)"))
     if where["note"]:
         output.say(where["note"])
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WORDS = {
     "refreshed": "refreshed",
     "adopted": "refreshed by another process",
-    "fresh": "has life enough",
+    "fresh": "has enough life left",
     "not_refreshable": "nothing to refresh",
 }
 
@@ -40,7 +40,7 @@ def refresh(
     everything: Annotated[
         bool, typer.Option("--all", help="Every profile of every agent that can be refreshed.")
     ] = False,
-    due: Annotated[str, typer.Option("--due", help="Those that end within this time: 2h. What a timer runs.")] = "",
+    due: Annotated[str, typer.Option("--due", help="Those that end within this time: 2h. For timers.")] = "",
     send_replaced: Annotated[
         bool,
         typer.Option(
@@ -60,7 +60,9 @@ def refresh(
     from vault.commands.refreshing import refresh_many, refresh_one
 
     if sum((bool(profile), everything, bool(due))) != 1:
-        raise UsageError("what to refresh is not clear", hint="name a profile, or use --all or --due 2h")
+        raise UsageError(
+            "what to refresh is not given, or given twice", hint="name a profile, or use --all or --due 2h"
+        )
     if send_replaced and not profile:
         raise UsageError("--send-replaced is for one profile", hint="name it: vault refresh PROFILE --send-replaced")
     name = agent_id(agent)
@@ -123,12 +125,12 @@ def refresh(
 def _agreed(error: TokenReplaced) -> bool:
     """Whether a person wants a replaced refresh token sent, knowing what may come of it."""
     output.say(output.printable(f"{error.message}; {error.hint.partition(';')[0]}"))
-    return output.confirm("Send it all the same?")
+    return output.confirm("Send it anyway?")
 
 
 def probe(
     what: Annotated[
-        str, typer.Argument(metavar="[PROVIDER|PROFILE]", help="What to try.", autocompletion=complete_profile)
+        str, typer.Argument(metavar="[PROVIDER|PROFILE]", help="What to probe.", autocompletion=complete_profile)
     ] = "",
     everything: Annotated[
         bool, typer.Option("--all", help="Every profile the agent sees, and every variable that would be used.")
@@ -146,7 +148,9 @@ def probe(
     from vault.commands.probe import probe_every
 
     if bool(what) == everything:
-        raise UsageError("what to try is not clear", hint="name a provider or a profile, or use --all")
+        raise UsageError(
+            "what to probe is not given, or given twice", hint="name a provider or a profile, or use --all"
+        )
     name = agent_id(agent)
     if not everything:
         provider, profile = target(what)
@@ -157,7 +161,7 @@ def probe(
         else:
             output.write(_found(done))
             if done.hint:
-                output.say(f"to mend it: {done.hint}")
+                output.say(f"to fix it: {done.hint}")
         if done.exit_status:
             raise typer.Exit(done.exit_status)
         return
@@ -174,7 +178,7 @@ def probe(
         elif error is not None:
             output.say(f"{which}: {error}")
     if not rows and not json:
-        output.say("there is nothing that can be tried")
+        output.say("there is nothing that can be probed")
     failed = [one.exit_status for _, one, _ in rows if one] + [error.exit_status for *_, error in rows if error]
     if any(failed):
         raise typer.Exit(max(failed))
@@ -256,7 +260,7 @@ def wizard(
         output.write(f"Ask a person to run: {advice.run}")
     elif lines:
         several = "this" if len(lines) == 1 else "one of these"
-        output.write(f"{'To sign in, a' if advice.why else 'To sign in anew, a'} person runs {several} in a terminal:")
+        output.write(f"{'To sign in, a' if advice.why else 'To sign in again, a'} person runs {several} in a terminal:")
         width = max(len(line) for line in lines)
         for method, line in advice.ways:
             output.write(f"  {line:{width}}  # {method.label}")

@@ -29,7 +29,7 @@ def restore(
         str, typer.Argument(metavar="PROFILE", help="provider:name", autocompletion=complete_profile)
     ] = "",
     to: Annotated[int | None, typer.Option("--to", min=1, help="The position of the event to go back to.")] = None,
-    at: Annotated[str, typer.Option("--at", help="A moment at which it was right: 2h, monday, 2026-01-31T09:30.")] = "",
+    at: Annotated[str, typer.Option("--at", help="A time at which it was right: 2h, monday, 2026-01-31T09:30.")] = "",
     order: Annotated[bool, typer.Option("--order", help="Restore the order for a provider.")] = False,
     provider: Annotated[str, typer.Option("--provider", "-p", help="The provider, with --order.")] = "",
     probe: Annotated[bool, typer.Option("--probe", help="Then ask the provider whether it still works.")] = False,
@@ -44,7 +44,7 @@ def restore(
     It appends and never rewinds.
     """
     if to is not None and at:
-        raise UsageError("two places to go back to are named", hint="use --to or --at")
+        raise UsageError("two events to go back to are given", hint="use --to or --at")
     if probe and order:
         raise UsageError("an order can't be probed", hint="leave out --probe")
     if order:

@@ -66,7 +66,7 @@ def _sentence(event: t.Event) -> str:
         case t.UseReported():
             return _reported(event)
         case t.HealthCleared(agent=agent, profile=profile):
-            return f"forgave the failures of {profile} of {agent}"
+            return f"cleared the failures of {profile} of {agent}"
         case t.KeySlotAdded(slot=slot, slot_kind=kind):
             return f"added key slot {slot} ({kind})"
         case t.KeySlotRemoved(slot=slot, slot_kind=kind):

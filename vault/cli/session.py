@@ -45,7 +45,7 @@ AgentOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-NoInputOption = Annotated[bool, typer.Option("--no-input", envvar="VAULT_NO_INPUT", help="Never ask anything.")]
+NoInputOption = Annotated[bool, typer.Option("--no-input", envvar="VAULT_NO_INPUT", help="Never prompt.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
 CommandOption = Annotated[
     str, typer.Option("--command-id", help="Do this once: the same id again returns the first result.")
@@ -139,7 +139,7 @@ def opened(agent: str, *, no_input: bool = False, way: str = "cli", strange_slot
 def read_secret(prompt: str, *, stdin: bool, from_file: str, from_fd: int | None, no_input: bool) -> str:
     """A secret by hidden prompt, pipe, file or file descriptor. Raises UsageError, InputError, StorageError."""
     if sum((stdin, bool(from_file), from_fd is not None)) > 1:
-        raise UsageError("the secret is asked from two places", hint="use one of --stdin, --from-file and --from-fd")
+        raise UsageError("two sources for the secret are given", hint="use one of --stdin, --from-file and --from-fd")
     if stdin or from_file == "-":
         return secret_in(streams.receive(LARGEST_SECRET_BYTES + 1))
     if from_fd is not None:

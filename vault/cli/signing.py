@@ -54,7 +54,7 @@ class Terminal:
         output.say(f"Open {code.url} and type this code: {code.user_code}")
         if code.complete_url and code.complete_url != code.url:
             output.say(f"Or open {code.complete_url}, which has the code in it.")
-        output.say(f"The code ends in {max(code.expires_in // 60, 1)} minutes.")
+        output.say(f"The code expires in {max(code.expires_in // 60, 1)} minutes.")
 
     def tell(self, text: str) -> None:
         """Say a sentence."""
@@ -266,7 +266,7 @@ def _choose(provider: str, wanted: Wanted, typed: bool, no_input: bool, before: 
     if wanted.host:
         found = [m for m in offered if "host" in m.needs]
         if not found:
-            raise UsageError(f"{provider} has no sign-in at a host of one's own", hint="leave out --host")
+            raise UsageError(f"{provider} has no sign-in at another host", hint="leave out --host")
         return found[0]
     if typed:
         return next((m for m in offered if m.kind in TYPED), API_KEY)

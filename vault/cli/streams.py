@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Name = Literal["stdin", "stdout", "stderr"]
 
 READER_GONE = 141
-"""The exit status when nobody reads the output any more: what a shell reports of a program that SIGPIPE ended."""
+"""The exit status when the reader of the output is gone: what a shell reports of a program that SIGPIPE ended."""
 
 CHECK = "check where the output goes, and its disk"
 """The hint of an error that standard output takes nothing."""

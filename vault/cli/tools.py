@@ -136,7 +136,10 @@ def connect(
             if not yes:
                 _show(shown)
                 if not can_ask(no_input):
-                    raise UsageError("nobody can agree to the change here", hint="look at it above, then add --yes")
+                    raise UsageError(
+                        "the change needs a yes, and there is no terminal to ask",
+                        hint="look at it above, then add --yes",
+                    )
                 if not output.confirm(f"Change {found.title}'s configuration?"):
                     output.say("nothing was changed")
                     raise typer.Exit(0)
@@ -164,7 +167,7 @@ def connect(
     if not shown.changes:
         output.say(f"{found.title} asks the vault already")
     elif done is not None:
-        output.say(f"{found.title} now asks the vault; vault disconnect {found.name} takes it back")
+        output.say(f"{found.title} now asks the vault; vault disconnect {found.name} undoes this")
 
 
 def export(
@@ -177,7 +180,7 @@ def export(
         typer.Option("--hand-over", help="Give logins away, refresh token too: the tool refreshes them from then on."),
     ] = False,
     over: Annotated[
-        bool, typer.Option("--replace", help="Also write over a credential there that the vault doesn't hold.")
+        bool, typer.Option("--replace", help="Also overwrite a credential there that the vault doesn't hold.")
     ] = False,
     dry_run: DryOption = False,
     yes: YesOption = False,
@@ -194,7 +197,10 @@ def export(
     what = [target(text) for text in provider or []]
     if hand_over and not yes and not dry_run:
         if not can_ask(no_input):
-            raise UsageError("handing a login over is for good, and nobody can agree here", hint="add --yes")
+            raise UsageError(
+                "handing a login over can't be undone: it needs a yes, and there is no terminal to ask",
+                hint="add --yes",
+            )
         question = f"Give the refresh tokens to {found.title}? The vault will not refresh these logins again"
         if not output.confirm(question):
             output.say("nothing was written")
@@ -220,7 +226,7 @@ def export(
 def sync(
     tool: Annotated[list[str] | None, typer.Argument(metavar="[TOOL]…", autocompletion=complete_tool)] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Keep doing it, until Ctrl-C.")] = False,
-    every: Annotated[int, typer.Option("--every", min=1, help="With --watch: seconds between two looks.")] = 30,
+    every: Annotated[int, typer.Option("--every", min=1, help="With --watch: seconds between two checks.")] = 30,
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
@@ -321,7 +327,9 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     if base_urls and not tool.addresses:
         elsewhere, url = next(iter(base_urls.items()))
         if elsewhere in link.what or len(base_urls) == len(what):
-            raise UsageError(f"{elsewhere} belongs to {url}, and {tool.title} can't be told so", hint="vault tools")
+            raise UsageError(
+                f"{elsewhere} belongs to {url}, and {tool.title} has no setting for that", hint="vault tools"
+            )
         what, base_urls = [name for name in what if name not in base_urls], {}
     return Link(link.command, agent, tuple(what), kinds, base_urls)
 

@@ -34,13 +34,13 @@ def addressed(context: Context, ready: Ready, base_url: str, way: str) -> Ready:
     provider = ProviderId(ready.event.provider)
     name = ready.event.profile or ready.event.source
     if base_url and way not in CHILD_WAYS:
-        note = f"it belongs to {base_url}, and is of use there alone"
+        note = f"it belongs to {base_url}, and is used only there"
         return replace(ready, base_url=base_url, note="; ".join(n for n in (note, ready.note) if n))
     if base_url:
         carried = base_urls.carried(provider, base_url)
         if not carried:
             raise UsageError(
-                f"{name} belongs to {base_url}, and no variable would tell a program of {provider} so",
+                f"{name} belongs to {base_url}, and no variable can tell a program of {provider} that",
                 hint=f"give the program both: vault get {name}",
             )
         others = frozenset(base_urls.movers(provider)) - set(carried)

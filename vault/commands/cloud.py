@@ -74,7 +74,7 @@ def decide_cloud(context: Context, agent: AgentId, provider: ProviderId, *, now:
         reason = next((c.text for c in stored.considered if c.what == pin), CODES["missing"])
         text, hint = (
             f"the pinned profile {pin} can't be used: {reason}",
-            f"unset {SESSION_PIN}" if by == SESSION_PIN else f"vault unpin {provider}, or mend it",
+            f"unset {SESSION_PIN}" if by == SESSION_PIN else f"vault unpin {provider}, or fix it",
         )
         problem = Problem("not_set", text, hint)
         mode = CloudMode(provider, everything.mode.cloud, everything.mode.auth_source, problems=(problem,))

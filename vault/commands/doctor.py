@@ -64,7 +64,7 @@ def examine_files(places: Places) -> list[Check]:
         text = f"{path} has mode {stat.filemode(path.stat().st_mode)}"
         checks.append(finding("modes", text, mend=mending.close_to_others(path, right)))
     if not loose:
-        checks.append(Check("modes", OK, "the vault's files and folder are yours alone"))
+        checks.append(Check("modes", OK, "only you can reach the vault's files and folder"))
     try:
         database = Database(places.database)
     except VaultError as error:
@@ -81,7 +81,7 @@ def examine_files(places: Places) -> list[Check]:
 
 def troubled(name: str, error: VaultError) -> Check:
     """What keeps a check from being made."""
-    return finding(name, error.message, error.hint or "vault verify tells more")
+    return finding(name, error.message, error.hint or "vault verify says more")
 
 
 def _guarded(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:

@@ -110,9 +110,9 @@ def _planned(
             one = next(iter(lost.values()))
             raise Conflict(
                 f"{one.path} has a credential of {provider_of(one.profile)} that the vault doesn't hold, and it would be lost",
-                hint=f"vault import {tool.name} takes it over first; --replace writes over it",
+                hint=f"vault import {tool.name} takes it over first; --replace overwrites it",
             )
-        why = "another credential is there, which the vault doesn't hold; vault import takes it over, --replace writes over it"
+        why = "another credential is there, which the vault doesn't hold; vault import takes it over, --replace overwrites it"
         left_out += [Skipped(one.profile, lost[one.provider].path, why) for one in ones if one.provider in lost]
         ones = kept
 
@@ -188,7 +188,7 @@ def outgoing_of(
     if held is None:
         return None
     if held.facts.base_url and tool is not None and not tool.addresses:
-        why = f"it belongs to {held.facts.base_url}, and {tool.title} can't be told so here"
+        why = f"it belongs to {held.facts.base_url}, and {tool.title} has no setting for that here"
         left_out.append(Skipped(profile, "", why))
         return None
     own = tool is not None and held.facts.ownership == "external" and held.tool == tool.name

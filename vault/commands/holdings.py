@@ -153,13 +153,13 @@ def _reference(context: Context, facts: CredentialFacts, told: _Told) -> tuple[s
         )
     if scheme == "file":
         if not Path(target).is_absolute():
-            return f"reads {target}, which is another file in every folder", "log in anew with the whole path"
+            return f"reads {target}, which is another file in every folder", "log in again with the whole path"
         return ("", "") if Path(target).is_file() else (f"reads {target}, which is not there", "bring the file back")
     if scheme == "command":
         return _command(context, target)
     if scheme in ("keyring", "keychain"):
         return _entry(scheme, target, told)
-    return f"has a reference of kind {scheme}, which only its own tool can follow", "log in anew"
+    return f"has a reference of kind {scheme}, which only its own tool can follow", "log in again"
 
 
 def _command(context: Context, line: str) -> tuple[str, str]:
@@ -169,11 +169,11 @@ def _command(context: Context, line: str) -> tuple[str, str]:
     try:
         words = shlex.split(line)
     except ValueError:
-        return "runs a command whose quotes don't match", "log in anew"
+        return "runs a command whose quotes don't match", "log in again"
     if not words or words[0] in _BUILTINS:
         return "", ""
     if "/" in words[0] and not Path(words[0]).is_absolute():
-        return f"runs {words[0]}, which is another program in every folder", "log in anew with the whole path"
+        return f"runs {words[0]}, which is another program in every folder", "log in again with the whole path"
     if shutil.which(words[0], path=context.environ.get("PATH")) is None:
         return f"runs {words[0]}, which is not there", f"install {words[0]}, or fix PATH"
     return "", ""

@@ -119,7 +119,9 @@ def close_to_others(path: Path, mode: int) -> Mend:
             raise StorageError(f"the mode of {path} can't be changed: {error.strerror}", hint="who owns it?") from None
         return None
 
-    return Mend(f"make {path} yours alone", f"chmod {mode:o} {shlex.quote(str(path))}", f"mode of {path}", act)
+    return Mend(
+        f"make {path} readable by you alone", f"chmod {mode:o} {shlex.quote(str(path))}", f"mode of {path}", act
+    )
 
 
 def drop_catalogue() -> Mend:
@@ -168,7 +170,7 @@ def unpin(agent: str, provider: str) -> Mend:
 
         return decide(_opened(context), AgentId(agent), ProviderId(provider), reason=REASON).position
 
-    text = f"let agent {agent} choose freely for {provider} again"
+    text = f"remove the pin of agent {agent} for {provider}"
     return Mend(text, with_agent(f"vault unpin {provider}", agent), f"pin {agent} {provider}", act)
 
 
@@ -197,7 +199,7 @@ def clear_health(profile: ProfileState) -> Mend:
         return decide(_opened(context), AgentId(profile.agent), ProfileId(profile.profile), reason=REASON).position
 
     command = with_agent(f"vault health clear {shlex.quote(profile.profile)}", profile.agent)
-    text = f"forgive the failures of {profile.profile} of agent {profile.agent}, so that it is tried again"
+    text = f"clear the failures of {profile.profile} of agent {profile.agent} and try it again"
     return Mend(text, command, f"health {profile.agent} {profile.profile}", act)
 
 

@@ -65,7 +65,7 @@ def nothing_usable(context: Context, decision: Decision) -> NotFound | SignInAga
     if waits:
         return TryAgain(
             f"{what}: {why}",
-            hint=f"wait until {format_instant(min(waits))}, or forgive it with: vault health clear PROFILE",
+            hint=f"wait until {format_instant(min(waits))}, or clear it with: vault health clear PROFILE",
         )
     if "not_in_order" in codes:
         return NotFound(
@@ -92,7 +92,7 @@ def unresolved(agent: AgentId, provider: ProviderId, failed: Sequence[tuple[str,
     why = "; ".join(f"{profile}: {error.message}" for profile, error in failed)
     return type(first)(
         f"agent {agent} has no usable credential for {provider}: {why}",
-        hint=f"mend one of them, or {with_agent(f'vault login {provider}', agent)}",
+        hint=f"fix one of them, or {with_agent(f'vault login {provider}', agent)}",
     )
 
 

@@ -214,7 +214,7 @@ def _exchanged(context: Context, asked: _Asked, claimed: Recorded) -> RefreshRes
     try:
         credential = context.store.credential(state.current.position)
         if not isinstance(credential, OAuth):
-            raise UsageError(f"{asked.profile} can't be refreshed", hint="vault show tells its kind")
+            raise UsageError(f"{asked.profile} can't be refreshed", hint="vault show says which kind it is")
         outcome = asked.exchange(context, provider_of(asked.profile), credential)
     except BaseException as error:
         # An error of ours was raised before anything was sent; whatever else stopped this may have come after.

@@ -172,7 +172,7 @@ def must_not_be_sent(context: Context, state: ProfileState) -> TokenReplaced | N
     return TokenReplaced(
         f"the refresh token of {state.profile} of agent {state.agent} isn't sent: {found.text}, "
         "and a provider that sees a replaced one may end the whole login, its newest tokens too",
-        hint=f"{found.remedy}; {line} sends it all the same",
+        hint=f"{found.remedy}; {line} sends it anyway",
     )
 
 

@@ -160,7 +160,7 @@ def _warning(
         )
     if facts.kind == "oauth" and facts.refresh_fingerprint:
         if handed_to:
-            return f"{handed_to} was given this login and has its refresh token too: whoever refreshes it logs the other out"
+            return f"{handed_to} has this login's refresh token too: if either refreshes it, the other is logged out"
         newer = replaced(context, context.queries.profile(agent, profile))
         if newer is not None:
             lasting = "its access token has ended" if _ended(facts, now) else "it is used until its access token ends"

@@ -38,7 +38,7 @@ _TITLE = "Anthropic SDK"
 _ANTHROPIC = ProviderId("anthropic")
 _NAME_PART = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SDK_REFRESHES = "the SDK refreshes it, so it has one owner; the vault reads the file again at every use"
-_WRITER_REFRESHES = "whoever writes the profile renews it; the vault reads the file again at every use"
+_WRITER_REFRESHES = "the program that writes the profile renews it; the vault reads the file again at every use"
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -125,7 +125,7 @@ def _profile(folder: Path, name: str, active: bool) -> Found | Skipped:
     if not isinstance(how, dict):
         raise InputError(f"{config_path} has no authentication object")
     if how.get("type") == "oidc_federation":
-        return Skipped(shown_name(name), str(config_path), "it exchanges an identity token; there is none to take")
+        return Skipped(shown_name(name), str(config_path), "it exchanges an identity token; there is nothing to import")
     if how.get("type") != "user_oauth":
         raise InputError(f"{config_path} has an authentication of an unknown type")
     moved = how.get("credentials_path")
@@ -195,7 +195,7 @@ TOOL = Tool(
     name=NAME,
     title=_TITLE,
     places=places,
-    ownership="profiles: whoever writes them",
+    ownership="profiles: the program that writes them",
     line="vault export anthropic-sdk",
     takes=frozenset({"anthropic"}),
     many=True,

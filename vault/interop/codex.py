@@ -46,8 +46,8 @@ _IN_ORDER = (
 )
 _NOT_TAKEN = {
     "agentIdentity": "it is an agent's identity, a private key that only Codex can use",
-    "chatgptAuthTokens": "another program gives Codex its tokens; there is none to take",
-    "headers": "another program gives Codex its headers; there is none to take",
+    "chatgptAuthTokens": "another program gives Codex its tokens; there is nothing to import",
+    "headers": "another program gives Codex its headers; there is nothing to import",
 }
 
 

@@ -43,7 +43,9 @@ def commented_in(path: Path) -> Commented:
     bare = _without(text, commas=False)
     document = parse_json(_without(bare, commas=True), str(path))
     if not isinstance(document, dict):
-        raise InputError(f"{path} does not hold a JSON object", hint="is it the right file? move it away to start anew")
+        raise InputError(
+            f"{path} does not hold a JSON object", hint="is it the right file? move it away to start afresh"
+        )
     start, end = bare.index("{"), bare.rindex("}") + 1
     return Commented(path, document, text[:start], text[end:], bare[start:end] != text[start:end])
 

@@ -106,7 +106,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             else:
                 entry["api_key"] = api_key_of(one.credential, entry.get("api_key"))
                 if entry.get("oauth"):
-                    raise InputError(f"{_TITLE} has a sign-in of its own there; crush logout {name} first")
+                    raise InputError(f"{_TITLE} has its own sign-in there; crush logout {name} first")
         except InputError as error:
             plan.left_out.append(Skipped(one.profile, str(path), error.message))
             continue
@@ -132,7 +132,7 @@ def connect(link: Link, target: Target) -> Plan:
             plan.left_out.append(Skipped(what, str(path), elsewhere(addresses.get(name))))
             continue
         if entry.get("oauth"):
-            why = f"{_TITLE} goes on refreshing a sign-in of its own there; crush logout {name} first"
+            why = f"{_TITLE} keeps its own sign-in there and refreshes it; crush logout {name} first"
             plan.left_out.append(Skipped(what, str(path), why))
         elif there and not asks_the_vault(there):
             why = "it has a value there; vault import crush --scrub takes it over, and has the vault asked"
@@ -293,7 +293,7 @@ def _copy(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     providers = providers_in(document, path)
     odd = next((name for name, entry in providers.items() if not isinstance(entry, dict)), None)
     if odd is not None:
-        raise InputError(f"{path} has a provider {shown_name(odd)} that is not an object", hint="mend it first")
+        raise InputError(f"{path} has a provider {shown_name(odd)} that is not an object", hint="fix it first")
     return dict(providers)
 
 

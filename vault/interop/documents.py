@@ -34,7 +34,9 @@ def object_in(path: Path) -> dict[str, Any]:
         return {}
     found = read_json(path)
     if not isinstance(found, dict):
-        raise InputError(f"{path} does not hold a JSON object", hint="is it the right file? move it away to start anew")
+        raise InputError(
+            f"{path} does not hold a JSON object", hint="is it the right file? move it away to start afresh"
+        )
     return found
 
 

@@ -148,7 +148,7 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
         held |= {n: Secret(url) for n, url in carried(one.provider, one.base_url).items()} if one.base_url else {}
     stale = {name for profile in used for name in catalogue.stripped_names(provider_of(profile))}
     stale |= {name for profile in used for name in movers(provider_of(profile)) if _leads(profile, name, target)}
-    why = {o.profile: f"no variable would tell a program of {o.provider} that it is for {o.base_url}" for o in untold}
+    why = {o.profile: f"no variable can tell a program of {o.provider} that it is for {o.base_url}" for o in untold}
     return Injection(held, frozenset(stale - set(held)), used=used, left_out=why)
 
 
@@ -163,7 +163,7 @@ def _elsewhere(one: Outgoing, variables: Mapping[str, str], environ: Mapping[str
     if address and not fits(one.provider, one.base_url, address, environ):
         return f"{variable} there leads to {shown(address)}, where it doesn't belong"
     if one.base_url and not carried(one.provider, one.base_url):
-        return f"no variable would tell a program of {one.provider} that it is for {one.base_url}"
+        return f"no variable can tell a program of {one.provider} that it is for {one.base_url}"
     return ""
 
 

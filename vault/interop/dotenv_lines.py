@@ -30,7 +30,7 @@ def bindings(text: str) -> list[Binding]:
     found = list(parse_stream(io.StringIO(text)))
     broken = next((b for b in found if b.error), None)
     if broken is not None:
-        raise InputError(f"line {broken.original.line} of the .env file can't be understood", hint="mend it first")
+        raise InputError(f"line {broken.original.line} of the .env file can't be understood", hint="fix it first")
     return found
 
 

@@ -97,9 +97,11 @@ def address_in(address: object, environ: Mapping[str, str]) -> str:
 
     filled = _INSIDE.sub(value, address.strip())
     if missing:
-        raise InputError(f"its address is in {missing[0]}, which is not set here, so nobody can tell whose it is")
+        raise InputError(
+            f"its address is in {missing[0]}, which is not set here, so it isn't known which server's it is"
+        )
     pointer = pointer_in(filled)
     if pointer is not None and "://" not in filled:
-        raise InputError(f"its address is {pointer.what}, so nobody can tell whose it is")
+        raise InputError(f"its address is {pointer.what}, so it isn't known which server's it is")
     base_urls.normal(filled)
     return filled

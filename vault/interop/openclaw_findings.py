@@ -99,7 +99,9 @@ def _take_agent(findings: Findings, store: Store, agent: Agent, main: Names) -> 
     left = [name for name in agent.usage if name not in names and name in main]
     if left:
         why = f"how {agent.id} used profiles it inherits: {', '.join(shown_name(name) for name in left)}"
-        findings.skipped.append(Skipped("usageStats", str(_first_path(agent)), f"{why}; the vault counts anew"))
+        findings.skipped.append(
+            Skipped("usageStats", str(_first_path(agent)), f"{why}; the vault starts counting again")
+        )
     return names
 
 

@@ -237,7 +237,9 @@ def _hindrance(provider: str, document: Mapping[str, Any]) -> str:
     if held is None:
         return f"{TITLE} has an entry there that can't be read; opencode auth logout {provider}, then connect again"
     if owns(profile, held):
-        return f"{TITLE} goes on refreshing a sign-in of its own there; opencode auth logout {provider}, then connect again"
+        return (
+            f"{TITLE} keeps its own sign-in there and refreshes it; opencode auth logout {provider}, then connect again"
+        )
     if isinstance(held, OAuth):
         return f"{TITLE} has a sign-in there; vault import opencode --scrub, or opencode auth logout {provider} first"
     return ""

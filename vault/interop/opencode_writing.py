@@ -148,7 +148,7 @@ def _placed(document: Mapping[str, Any], one: Outgoing) -> tuple[str, dict[str, 
         return name, there
     if owns(one.profile, held):
         raise InputError(
-            f"{TITLE} goes on refreshing a sign-in of its own there; opencode auth logout {one.provider} first"
+            f"{TITLE} keeps its own sign-in there and refreshes it; opencode auth logout {one.provider} first"
         )
     entry = entry_of(one)[1]
     if isinstance(there, dict) and there.get("type") == entry["type"] and not is_placeholder(there):

@@ -43,7 +43,7 @@ def judge(status: int, body_start: bytes | str) -> tuple[str, str, str]:
     if status == 408:
         return UNCLEAR, "the provider gave up waiting", "timeout"
     if status >= 500:
-        return UNCLEAR, "the provider has trouble of its own", "overloaded"
+        return UNCLEAR, "the provider has an internal problem", "overloaded"
     return UNCLEAR, f"the provider answered {status}", ""
 
 

@@ -96,7 +96,7 @@ def method(provider_id: str, name: str = "") -> Method:
         if not name or name in (candidate.id, candidate.kind):
             return candidate
     names = [m.id for m in offered]
-    other = f"it has: {', '.join(names)}" if names else f"vault provider show {provider_id} tells what it reads"
+    other = f"it has: {', '.join(names)}" if names else f"vault provider show {provider_id} says what it reads"
     raise NotFound(
         f"{provider_id} has no sign-in method {shown(name)}"
         if name

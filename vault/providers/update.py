@@ -78,7 +78,7 @@ def update(url: str, path: Path, now: int) -> Updated:
     if answer.broken and answer.body:
         raise InputError(f"the catalogue is larger than {LARGEST // 1024 // 1024} MiB", hint="check the URL")
     if answer.broken:
-        raise TryAgain(answer.broken, hint="try again later; the catalogue is as it was")
+        raise TryAgain(answer.broken, hint="try again later; the catalogue is unchanged")
     rows = distil(answer.body)
     changes = differences(before.rows if before else catalogue.embedded_rows(), rows)
     usable = len(answer.etag) <= 256 and answer.etag.isascii() and answer.etag.isprintable()
@@ -92,9 +92,9 @@ def distil(document: bytes) -> list[dict[str, Any]]:
     try:
         found = parse_json(document, "the answer")
     except InputError:
-        raise InputError("the answer is not JSON", hint="check the URL; the catalogue is as it was") from None
+        raise InputError("the answer is not JSON", hint="check the URL; the catalogue is unchanged") from None
     if not isinstance(found, dict) or not found:
-        raise InputError("the answer is not a catalogue", hint="check the URL; the catalogue is as it was")
+        raise InputError("the answer is not a catalogue", hint="check the URL; the catalogue is unchanged")
     try:
         rows = [_row(name, entry) for name, entry in found.items()]
         stored.check_rows(rows)
@@ -141,8 +141,8 @@ def _in_use(path: Path) -> stored.Stored | None:
 def _refused(answer: Response) -> InputError | TryAgain:
     text = f"{answer.host} answered {answer.status} instead of a catalogue"
     if answer.status in (408, 425, 429) or answer.status >= 500:
-        return TryAgain(text, hint="try again later; the catalogue is as it was")
-    return InputError(text, hint="check the URL; the catalogue is as it was")
+        return TryAgain(text, hint="try again later; the catalogue is unchanged")
+    return InputError(text, hint="check the URL; the catalogue is unchanged")
 
 
 def _row(name: str, entry: object) -> dict[str, Any]:

@@ -183,5 +183,5 @@ def _decode(stored: str) -> bytes:
     except ValueError:
         raise WrongKey(
             "the OS keyring's entry for this vault is not a key",
-            hint="unlock in another way and add a keyring slot anew",
+            hint="unlock in another way and add a new keyring slot",
         ) from None

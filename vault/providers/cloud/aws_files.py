@@ -86,13 +86,13 @@ def parse_instant(text: object) -> int | None:
 def _sections(path: Path, reader: Reader, problems: list[Problem]) -> dict[str, Mapping[str, str]]:
     text, trouble = looked_at(reader, path)
     if trouble:
-        problems.append(Problem("unreadable", f"{path} can't be read: {trouble}", "mend or move the file"))
+        problems.append(Problem("unreadable", f"{path} can't be read: {trouble}", "fix or move the file"))
     if text is None:
         return {}
     try:
         parser = parsing.ini_table(text, str(path))
     except InputError as error:
-        problems.append(Problem("unreadable", error.message, "mend the file"))
+        problems.append(Problem("unreadable", error.message, "fix the file"))
         return {}
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
@@ -243,4 +243,4 @@ def token_file_problems(path: Path, reader: Reader) -> list[Problem]:
         return [Problem("unreadable", f"the token file {path} can't be read: {trouble}", "look at its mode and owner")]
     if text is None:
         return [Problem("file_missing", f"the token file {path} is not there", "is this the machine it was meant for?")]
-    return [] if text.strip() else [Problem("unreadable", f"the token file {path} is empty", "wait, or mend it")]
+    return [] if text.strip() else [Problem("unreadable", f"the token file {path} is empty", "wait, or fix it")]

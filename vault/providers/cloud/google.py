@@ -164,7 +164,7 @@ def read_credentials(
     if trouble:
         return {}, [Problem("unreadable", f"{path} can't be read: {trouble}", "look at its mode and owner")]
     if text is None:
-        return {}, [Problem("file_missing", f"{path} is not there", f"mend {CREDENTIALS}, or unset it and use {LOGIN}")]
+        return {}, [Problem("file_missing", f"{path} is not there", f"fix {CREDENTIALS}, or unset it and use {LOGIN}")]
     try:
         info = parse_json(text, str(path))
     except InputError:

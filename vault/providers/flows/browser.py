@@ -161,12 +161,12 @@ def not_an_answer(text: str, query: Mapping[str, str]) -> str:
     if query.get("error") or not code:
         return ""
     if not re.fullmatch(r"[\x21-\x7e]+", code):
-        return "that is no code, for a code has no blanks in it"
+        return "that is not a code: a code has no blanks in it"
     if _is_address(text):
-        return "" if query.get("state") or query.get("iss") else "that address was cut off, for its state is missing"
+        return "" if query.get("state") or query.get("iss") else "that address was cut off: its state is missing"
     if len(code) < SHORTEST_CODE:
         return "that is too short for a code"
-    return "that is a key or a token, and no code" if is_key(code) and not code.startswith("eyJ") else ""
+    return "that is a key or a token, not a code" if is_key(code) and not code.startswith("eyJ") else ""
 
 
 def parse_pasted(text: str) -> dict[str, str]:

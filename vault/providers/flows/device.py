@@ -215,7 +215,7 @@ def _polled(client: Client, started: Started, poll: Poll, read: Read) -> Flow[Re
     interval, waited, now = started.interval, 0.0, started.at
     while True:
         if now - started.at + interval * SECOND > started.life * SECOND or waited + interval > started.life:
-            raise TryAgain(f"the code of {client.name} ended before it was typed in", hint=AGAIN)
+            raise TryAgain(f"the code of {client.name} expired before it was typed in", hint=AGAIN)
         yield from wait(interval, f"Waiting for {client.name}; press Ctrl-C to stop")
         waited += interval
         answer = yield from send(poll(started))
@@ -234,7 +234,7 @@ def _polled(client: Client, started: Started, poll: Poll, read: Read) -> Flow[Re
             case "later":
                 interval = max(min(interval * 2, LONGEST_INTERVAL), (answer.retry_after or 0) / SECOND)
             case "expired_token":
-                raise TryAgain(f"the code of {client.name} ended before it was typed in", hint=AGAIN)
+                raise TryAgain(f"the code of {client.name} expired before it was typed in", hint=AGAIN)
             case code:
                 problem = problem_of(answer, (started.secret,))
                 raise (
