@@ -15,13 +15,13 @@ from vault.values import MAIN_AGENT, ProfileId, ProviderId
 __all__ = ["clouds"]
 
 WRONG = {
-    "openai": ("openai-chatgpt", "OPENAI_API_KEY", "the token of a ChatGPT sign-in is no OpenAI API key"),
+    "openai": ("openai-chatgpt", "OPENAI_API_KEY", "the token of a ChatGPT sign-in is not an OpenAI API key"),
     "github-copilot": (
         "github-copilot-editor",
         "GITHUB_TOKEN",
-        "the token of a Copilot sign-in is no GitHub token",
+        "the token of a Copilot sign-in is not a GitHub token",
     ),
-    "google": ("google-gemini-cli", "GEMINI_API_KEY", "the token of a Google sign-in is no Gemini API key"),
+    "google": ("google-gemini-cli", "GEMINI_API_KEY", "the token of a Google sign-in is not a Gemini API key"),
 }
 
 
@@ -52,7 +52,7 @@ def test_one_who_insists_gets_it_and_is_told(clouds: Clouds) -> None:
     keep(clouds, "openai:default", OAuth(access="fake-token-access"))
     told = clouds.shell("env", "--provider", "openai")
     assert told.lines == ["export OPENAI_API_KEY=fake-token-access"]
-    assert told.err == "openai:default: the token of a ChatGPT sign-in is no OpenAI API key\n"
+    assert told.err == "openai:default: the token of a ChatGPT sign-in is not an OpenAI API key\n"
     assert clouds.shell("get", "openai").out == "fake-token-access\n"
 
 

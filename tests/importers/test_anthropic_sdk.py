@@ -92,7 +92,7 @@ def test_the_folder_can_be_elsewhere(tmp_path: Path) -> None:
         assert "anthropic:ant-default" in by_profile(anthropic_sdk.read(source, environ, tmp_path))
     with pytest.raises(NotFound, match="has no profile"):
         anthropic_sdk.read(None, {}, tmp_path)
-    with pytest.raises(InputError, match="is no file of a profile"):
+    with pytest.raises(InputError, match="is not a profile's file"):
         anthropic_sdk.read(write_json(tmp_path / "x.json", {}), {}, tmp_path)
 
 

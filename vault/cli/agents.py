@@ -45,7 +45,7 @@ def add(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Add an agent. It inherits from main unless told otherwise."""
+    """Add an agent. It inherits from main by default."""
     from vault.commands.agents import add_agent
 
     name, inherits = parse_agent(agent), "" if none else parse_agent(parent)

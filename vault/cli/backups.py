@@ -22,7 +22,7 @@ def backup(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Write a copy of the vault, and check it. Others may go on writing meanwhile."""
+    """Write a copy of the vault, and check it. Other processes can go on writing."""
     from vault.commands.backup import take_backup
 
     with opened(MAIN_AGENT, no_input=no_input) as context, progress("checking the copy", json) as tick:

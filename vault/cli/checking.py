@@ -65,7 +65,7 @@ def verify(
 
 
 def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
-    """Drop every projection, replay the log, and tell whether the result is identical."""
+    """Drop every projection, replay the log, and report whether the result is identical."""
     from vault.commands.checking import rebuild_vault
 
     with opened(MAIN_AGENT, no_input=no_input) as context:
@@ -104,7 +104,7 @@ def doctor(
 ) -> None:
     """Look for problems: files, keys, anchor, clock, credentials, orders, pins. Each finding has a hint.
 
-    On a terminal it offers to mend what can be mended; otherwise nothing is changed without --fix.
+    On a terminal it offers to fix what it can; otherwise nothing is changed without --fix.
     """
     from vault.cli.mending import Mending, body_of, show
 

@@ -38,7 +38,7 @@ NeededProvider = Annotated[
 order = typer.Typer(
     cls=Group, no_args_is_help=True, add_completion=False, help="The order in which an agent's profiles are tried."
 )
-health = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, help="Forgive failures.")
+health = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, help="Clear failures.")
 
 
 def _provider(text: str) -> ProviderId:
@@ -73,7 +73,7 @@ def why(
     """Explain which credential would be used, with every candidate and its reason. Hands nothing out.
 
     vault exec and vault env put stored profiles first; vault get, the helpers and Python follow the order of the settings. Where
-    the two differ, both are told.
+    the two differ, both are shown.
     """
     from vault.commands.cloud import CloudDecision
     from vault.commands.further import in_words, told
@@ -259,7 +259,7 @@ def unpin(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Choose freely for a provider again."""
+    """Remove the pin for a provider."""
     from vault.commands.naming import target
     from vault.commands.rotation import unpin as decide
 
@@ -285,7 +285,7 @@ def report(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Report whether a use worked. Failures cool a profile down or disable it; a success forgives."""
+    """Report whether a use worked. Failures cool a profile down or disable it; a success clears the failures."""
     from vault.cli.moments import parse_length, parse_moment
     from vault.commands.rotation import report as decide
 
@@ -337,7 +337,7 @@ def health_clear(
 
 @health.callback()
 def _health_root() -> None:
-    """Forgive failures."""
+    """Clear failures."""
 
 
 def _tell(schema: str, json: bool, position: int | None, text: str, **body: Any) -> None:

@@ -22,7 +22,7 @@ FAKE = "demo-{}-not-a-real-key"
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the folder there afterwards.")] = False,
 ) -> None:
-    """Show everything at work: two agents, an order, a hand-out, an overwrite, a logout, both restored, the log verified."""
+    """Show all of it: two agents, an order, a hand-out, an overwrite, a logout, both restored, the log verified."""
     if keep:
         folder = tempfile.mkdtemp(prefix="vault-demo-")
         _play(Path(folder))

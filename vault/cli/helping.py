@@ -22,7 +22,7 @@ def helper(
     tool: Annotated[str, typer.Option("--tool", help="Who asks, for the history; else the program that called.")] = "",
     no_input: Annotated[bool, typer.Option("--no-input", hidden=True)] = True,  # noqa: ARG001 - helpers never ask
 ) -> None:
-    """Answer a tool in its own protocol. Never asks anything; what goes wrong is one line on stderr."""
+    """Answer a tool in its own protocol. Never prompts; an error is one line on stderr."""
     if not name:
         _list()
         return

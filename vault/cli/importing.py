@@ -40,7 +40,7 @@ def import_(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Take over credentials. Without a tool: look for all of them, show what there is, and ask. Their files are only read."""
+    """Import credentials. Without a tool: look for all of them, show what there is, and ask. Their files are only read."""
     if not tool:
         if source:
             raise UsageError(

@@ -37,7 +37,7 @@ def get(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Print a secret, alone. The hand-out is in the history first.
+    """Print a secret and nothing else. The hand-out is in the history first.
 
     For a cloud provider it is the bearer token, key or access token of the mode in use. An AWS key pair is several secrets: run
     the program with vault exec, or get them with --json.

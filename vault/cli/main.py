@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "status": ("status", "status", "Credentials", "What would be used, and whether it works"),
     "refresh": ("refreshing", "refresh", "Credentials", "Refresh tokens"),
     "probe": ("refreshing", "probe", "Credentials", "Ask a provider whether a credential works"),
-    "wizard": ("refreshing", "wizard", "Credentials", "For agents: the line a person should type"),
+    "wizard": ("refreshing", "wizard", "Credentials", "For agents: the command a person should run"),
     "get": ("issue", "get", "Credentials", "Print a secret"),
     "env": ("issue", "env", "Credentials", "Print shell lines that set credentials"),
     "exec": ("issue", "exec_", "Credentials", "Run a program with credentials in its environment"),

@@ -53,9 +53,9 @@ def refresh(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Refresh tokens now. One process spends a refresh token; others wait for what comes of it.
+    """Refresh tokens now. One process spends a refresh token; others wait for the result.
 
-    A refresh token that a newer one took the place of, as after a restore, is only sent when a person agrees to it.
+    A refresh token that a newer one replaced, as after a restore, is sent only if a person agrees.
     """
     from vault.commands.refreshing import refresh_many, refresh_one
 
@@ -218,7 +218,7 @@ def wizard(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """For agents: the line a person should type to sign in, and why. Completes nothing."""
+    """For agents: the command a person should run to sign in, and why. Doesn't sign in."""
     from vault.commands.advice import advise, advise_unopened
     from vault.commands.naming import is_kept, is_known, named_provider, unknown_provider
 

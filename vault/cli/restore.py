@@ -39,7 +39,7 @@ def restore(
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Bring an earlier credential back, the previous one unless told otherwise, or an earlier order.
+    """Bring an earlier credential back, by default the previous one, or an earlier order.
 
     It appends and never rewinds.
     """

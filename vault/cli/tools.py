@@ -51,7 +51,7 @@ WhatOption = Annotated[
 
 
 def tools(json: JsonOption = False) -> None:
-    """What can be done with each tool, and the one line to type."""
+    """What can be done with each tool, and the command for it."""
     from vault.interop.tools import tools as all_tools
 
     rows = []

@@ -132,7 +132,7 @@ def _of_profile(
     """The mode of a stored profile of kind ``cloud``, and its variables: its own in place of every other credential."""
     credential = context.store.credential(candidate.position)
     if not isinstance(credential, Cloud):
-        raise NotReady(f"{candidate.profile} is no cloud credential", hint=f"vault show {candidate.profile}")
+        raise NotReady(f"{candidate.profile} is not a cloud credential", hint=f"vault show {candidate.profile}")
     facts = {name: value for name, value in credential.facts.items() if name in keys_of(family)}
     texts = {name: value for name, value in asdict(settings).items() if name != "provider"}
     ends = credential.expires()

@@ -13,9 +13,9 @@ from vault.providers.clients import registry
 from vault.values import ProviderId
 
 _NO_KEY = {
-    "openai-chatgpt": "the token of a ChatGPT sign-in is no OpenAI API key",
-    "github-copilot-editor": "the token of a Copilot sign-in is no GitHub token",
-    "google-gemini-cli": "the token of a Google sign-in is no Gemini API key",
+    "openai-chatgpt": "the token of a ChatGPT sign-in is not an OpenAI API key",
+    "github-copilot-editor": "the token of a Copilot sign-in is not a GitHub token",
+    "google-gemini-cli": "the token of a Google sign-in is not a Gemini API key",
 }
 _CLAUDE = "anthropic-claude-ai"
 _SETUP_TOKEN = "sk-ant-oat"  # noqa: S105 - how one starts

@@ -1,4 +1,4 @@
-"""refresh: claim, exchange, settle. One process spends a refresh token; the others wait for what comes of it.
+"""refresh: claim, exchange, settle. One process spends a refresh token; the others wait for the result.
 
 No transaction spans the network: the claim is an append, the exchange holds nothing, the settlement is an append that reads the
 profile anew. What was replaced stays in the log, whatever happens in between.

@@ -92,7 +92,7 @@ def _named(source: Path | None, default: Path) -> tuple[Path, str]:
             return source.parent.parent, source.stem
         case _:
             raise InputError(
-                f"{source} is no file of a profile", hint="name configs/NAME.json or credentials/NAME.json"
+                f"{source} is not a profile's file", hint="name configs/NAME.json or credentials/NAME.json"
             )
 
 

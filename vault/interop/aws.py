@@ -94,7 +94,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
     for one in outgoing:
         secrets = one.credential.secrets if isinstance(one.credential, Cloud) else {}
         if "AWS_ACCESS_KEY_ID" not in secrets:
-            why = "it is no AWS access key; vault connect aws has the vault asked instead"
+            why = "it is not an AWS access key; with vault connect aws the SDK asks the vault instead"
             plan.left_out.append(Skipped(one.profile, str(credentials), why))
             continue
         section = section_of(one.profile, one.label)

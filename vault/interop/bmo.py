@@ -101,7 +101,9 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
         match one.credential:
             case ApiKey(key=value) | Token(token=value):
                 if "$" in value or value.startswith(("keychain:", "keyring:")):
-                    why = "the file would read its key as a reference: vault connect bmo has the vault asked instead"
+                    why = (
+                        "its key would be read as a reference there; with vault connect bmo, BMO asks the vault instead"
+                    )
                     plan.left_out.append(Skipped(one.profile, str(path), why))
                     continue
             case Reference(scheme="env", target=name):
@@ -111,7 +113,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             case Reference(scheme="keychain" | "keyring" as scheme, target=place):
                 value = f"{scheme}:{place}"
             case _:
-                why = f"a {one.credential.kind} doesn't last in a file: vault connect bmo has the vault asked instead"
+                why = f"a {one.credential.kind} doesn't last in a file; with vault connect bmo, BMO asks the vault instead"
                 plan.left_out.append(Skipped(one.profile, str(path), why))
                 continue
         name = _name_in(document, one.provider, _kept(one.credential))

@@ -97,7 +97,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
         elif path.name == "secrets.json":
             _take_legacy(findings, path, document, environ)
         else:
-            raise InputError(f"{path} is no providers.json: it has no providers", hint="is it the right file?")
+            raise InputError(f"{path} is not a providers.json: it has no providers", hint="is it the right file?")
     return findings
 
 
@@ -207,7 +207,7 @@ def _take_legacy(findings: Findings, path: Path, document: Mapping[str, Any], en
         provider = _LEGACY.get(name)
         if provider is None or catalogue.provider(provider) is None:
             findings.skipped.append(
-                Skipped(shown_name(name), str(path), "it is no key of a provider that is known here")
+                Skipped(shown_name(name), str(path), "it is not the key of a provider that vault knows")
             )
             continue
         if any(provider_of(f.profile) == provider and f.path != str(path) for f in findings.found):

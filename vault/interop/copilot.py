@@ -200,11 +200,11 @@ def _origin(one: Outgoing) -> tuple[dict[str, Any], str]:
     credential = one.credential
     kept = credential.extra.get(KEPT)
     if one.provider != _COPILOT or not isinstance(credential, OAuth | Token):
-        return {}, f"it is no GitHub token of {_TITLE}'s"
+        return {}, f"it is not one of {_TITLE}'s GitHub tokens"
     if isinstance(kept, dict) and kept.get("file") in (_APPS, _HOSTS, _CONFIG) and isinstance(kept.get("key"), str):
         return kept, ""
     if not isinstance(credential, OAuth) or credential.metadata.get("client", _CLIENT) != _CLIENT:
-        return {}, "it is no sign-in of the editors"
+        return {}, "it is not a sign-in of the editors"
     from vault.providers.clients import client
 
     app = client(_CLIENT, {"host": _PUBLIC}).client_id
@@ -273,7 +273,7 @@ def _files(source: Path | None, environ: Mapping[str, str], home: Path, *, all_o
         return [path]
     folder = path.parent if path.name in (_APPS, _HOSTS, _CONFIG) else path
     if kind_of(folder) == "file":
-        raise InputError(f"{path} is none of Copilot's files", hint="name apps.json, hosts.json or config.json")
+        raise InputError(f"{path} is not one of Copilot's files", hint="name apps.json, hosts.json or config.json")
     return [folder / name for name in (_APPS, _HOSTS, _CONFIG)]
 
 

@@ -81,7 +81,7 @@ def api_key_of(credential: AnyCredential, there: object) -> str:
         case Reference(scheme="command", target=command):
             return f"$({command})"
         case _:
-            raise InputError(f"a {credential.kind} is nothing {TITLE} can keep: vault connect crush")
+            raise InputError(f"a {credential.kind} can't be kept by {TITLE}: vault connect crush")
 
 
 def oauth_of(credential: OAuth, kept: Mapping[str, Any], now: int) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _take(
         return
     provider = next((p for p in providers if name in catalogue.env_names(p)), None)
     if provider is None:
-        findings.skipped.append(Skipped(name, str(file), "it is no key, or a part of one"))
+        findings.skipped.append(Skipped(name, str(file), "it is not a key, or only part of one"))
         return
     credential = key_or_reference(value, "value")
     home = home_of(provider, moved_by(provider, variables)[1], {**environ, **variables})

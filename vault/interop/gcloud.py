@@ -50,7 +50,7 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     document = object_in(path)
     kind = document.get("type")
     if kind not in _TYPES:
-        raise InputError(f"{path} is no credentials file of Google: its type is unknown", hint="is it the right file?")
+        raise InputError(f"{path} is not a Google credentials file: its type is unknown", hint="is it the right file?")
     own = path in places({}, home) or path.parent == Path(environ.get("CLOUDSDK_CONFIG") or "/nonexistent")
     facts = {} if own else {"path": str(path)}
     for fact, names in (("project", ("quota_project_id", "project_id")),):

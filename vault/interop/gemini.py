@@ -100,7 +100,7 @@ def write(outgoing: Sequence[Outgoing], _: Orders, target: Target) -> Plan:
             plan.writes.append(Write(creds, styled(creds, document)))
             plan.written.append(Written(one.agent, one.profile, _LOGIN, str(creds), whole=True))
         else:
-            said = why if isinstance(credential, OAuth) else f"a {credential.kind} is no key of Google's; {_EXEC}"
+            said = why if isinstance(credential, OAuth) else f"a {credential.kind} is not a Google key; {_EXEC}"
             plan.left_out.append(Skipped(one.profile, str(folder), said))
     if text != before:
         plan.writes.append(Write(env, text.encode(), mode_of(env)))
@@ -196,7 +196,7 @@ def _refusal(one: Outgoing, document: Mapping[str, Any], plan: Plan) -> str:
     """Why a login isn't written; nothing when it can be."""
     credential = one.credential
     if one.provider != _GOOGLE or credential.metadata.get("client", CLIENT) != CLIENT:
-        return f"it is no login of {_TITLE}'s own client; {_EXEC}"
+        return f"it is not a login of {_TITLE}'s own client; {_EXEC}"
     if any(write.path.name == _CREDS for write in plan.writes):
         return f"{_TITLE} keeps one login"
     if not one.refresh:

@@ -66,11 +66,13 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
     for one in outgoing:
         secret = one.credential.secret()
         if not isinstance(one.credential, ApiKey | Token) or not secret:
-            plan.left_out.append(Skipped(one.profile, str(path), f"a {one.credential.kind} is no token gh can keep"))
+            plan.left_out.append(
+                Skipped(one.profile, str(path), f"a {one.credential.kind} is not a token that gh can keep")
+            )
             continue
         host = one.credential.metadata.get("host", one.provider_there)
         if "." not in host:
-            plan.left_out.append(Skipped(one.profile, str(path), f"{host} is no host with a GitHub on it"))
+            plan.left_out.append(Skipped(one.profile, str(path), f"{host} is not a GitHub host"))
             continue
         user = one.credential.metadata.get("username") or one.name_there
         settings = mapping_in(document, host, path)

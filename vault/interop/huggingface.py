@@ -77,7 +77,7 @@ def write(outgoing: Sequence[Outgoing], orders: Orders, target: Target) -> Plan:
     for one in outgoing:
         secret = one.credential.secret()
         if one.provider != _PROVIDER or not secret or (isinstance(one.credential, OAuth) and not one.refresh):
-            why = "it is no token of Hugging Face" if one.provider != _PROVIDER else "its login is renewed here"
+            why = "it is not a Hugging Face token" if one.provider != _PROVIDER else "its login is renewed here"
             plan.left_out.append(Skipped(one.profile, str(stored), f"{why}: vault exec --tool huggingface -- PROGRAM"))
             continue
         section = section_of(one.profile, one.label)

@@ -111,7 +111,9 @@ def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:
         name, entry = _entry_there(place, one)
         if one.credential.kind not in ("api_key", "token") or entry is None:
             why = (
-                "OpenClaw takes no reference for a login" if one.credential.kind == "oauth" else "it is no secret there"
+                "OpenClaw takes no reference for a login"
+                if one.credential.kind == "oauth"
+                else "it isn't a secret there"
             )
             wiring.leave_out(one.profile, why)
             continue

@@ -266,7 +266,7 @@ def _variable(one: Outgoing, text: str, settings: Mapping[str, Any], environ: Ma
 def _refusal(one: Outgoing, name: str, text: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Why a credential isn't written; nothing when it can be."""
     if not isinstance(one.credential, ApiKey | Token):
-        return f"a {one.credential.kind} is nothing that {_TITLE} keeps; vault exec --tool qwen -- qwen"
+        return f"{_TITLE} keeps no {one.credential.kind}; vault exec --tool qwen -- qwen"
     if not name:
         return "no variable of Qwen Code's is known for it; name one in modelProviders of settings.json"
     address = _address(name, {b.key: b.value for b in bindings(text) if b.key}, settings)
@@ -311,7 +311,7 @@ def _folder(source: Path | None, environ: Mapping[str, str], home: Path) -> Path
     if path.name in (_ENV, _SETTINGS, _CREDS):
         return path.parent
     if kind_of(path) == "file":
-        raise InputError(f"{path} is none of {_TITLE}'s files", hint="name .env, settings.json or oauth_creds.json")
+        raise InputError(f"{path} is not one of {_TITLE}'s files", hint="name .env, settings.json or oauth_creds.json")
     return path / ".qwen" if kind_of(path / ".qwen") == "folder" else path
 
 

@@ -74,7 +74,7 @@ def _forbidden(text: str) -> tuple[str, str, str]:
 def _good(text: str) -> tuple[str, str, str]:
     """A good status: is the answer one, too? Some providers say 200 and put the error inside; portals answer with a page."""
     if not text.lstrip().startswith(("{", "[")):
-        return UNCLEAR, "the answer is not the provider's: it is no JSON", ""
+        return UNCLEAR, "the answer is not the provider's: it isn't JSON", ""
     try:
         found: Any = parse_json(text, "the answer")
     except InputError:

@@ -147,7 +147,7 @@ def _refused(answer: Response) -> InputError | TryAgain:
 
 def _row(name: str, entry: object) -> dict[str, Any]:
     if not isinstance(entry, dict) or entry.get("id") != name:
-        raise InputError("an entry is no provider, or has another id than its place")
+        raise InputError("an entry is not a provider, or its id doesn't match its key")
     if not isinstance(entry.get("models"), dict):
         raise InputError(f"the provider {catalogue_id(name)}: its models are not an object")
     npm, api, env = entry.get("npm"), entry.get("api"), entry.get("env")

@@ -26,7 +26,7 @@ def run(request: Request, serving: Serving) -> Answer:
     answer: dict[str, object] = {"Version": 1}
     answer |= {field: given.values[name].reveal() for field, name in _FIELDS.items() if name in given.values}
     if "AccessKeyId" not in answer or "SecretAccessKey" not in answer:
-        raise NotFound(f"what {what} gives is no AWS access key", hint=f"vault why {what} shows what was chosen")
+        raise NotFound(f"what {what} gives is not an AWS access key", hint=f"vault why {what} shows what was chosen")
     if given.expires_at is not None:
         answer["Expiration"] = format_instant(given.expires_at)
     return Answer(json.dumps(answer).encode() + b"\n")

@@ -39,7 +39,9 @@ def run(request: Request, serving: Serving) -> Answer:
     if named == "version":
         return Answer(f"docker-credential-vault {__version__}\n".encode())
     if named not in operations:
-        raise UsageError(f"{named!r} is no operation of it", hint="docker calls it: set credsStore to vault")
+        raise UsageError(
+            f"{named!r} is not an operation of the docker helper", hint="docker calls it: set credsStore to vault"
+        )
     try:
         return operations[named](request, serving)
     except InputError as error:

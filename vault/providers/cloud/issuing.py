@@ -84,7 +84,7 @@ def environment_for(mode: CloudMode, credential: CloudCredential | None, environ
     if mode.cloud == "aws":
         return _aws(mode, credential, environ)
     if isinstance(credential, KeyPair):
-        raise Defect(f"a key pair of AWS is no credential of {mode.provider}")
+        raise Defect(f"an AWS key pair is not a credential of {mode.provider}")
     return _google(mode, credential) if mode.cloud == "google" else _azure(mode, credential)
 
 
