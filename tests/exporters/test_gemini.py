@@ -152,7 +152,7 @@ def test_a_key_goes_into_the_variables_that_are_there(tmp_path: Path) -> None:
         ("google:default", OAuth(access="fake", refresh="fake-refresh"), False, "exec --tool gemini"),
         ("google:default", OAuth(access="fake", refresh="fake", metadata={"client": "custom"}), True, "own client"),
         ("google:gemini-cli", OAuth(access="fake", refresh="fake-old", expires_at=1_000_000), True, "newer login"),
-        ("openai:default", ApiKey(key="fake"), True, "no key of Google's"),
+        ("openai:default", ApiKey(key="fake"), True, "not a Google key"),
     ],
 )
 def test_what_it_can_not_use_is_left_out(

@@ -336,7 +336,7 @@ def test_connect_leaves_what_it_must_not_touch(target: Target, auth: Path) -> No
     assert written(plan) == there | {"xai": {"type": "api", "key": "vault:xai"}}
     assert set(table(plan)) == {"groq", "xai"}
     assert set(whys(plan)) == {"openai", "github-copilot", "newer", "amazon-bedrock", "corp.example", "xai:b"}
-    assert "goes on refreshing" in whys(plan)["openai"]
+    assert "refreshes it" in whys(plan)["openai"]
     assert "xai:a is served" in whys(plan)["xai:b"]
     assert any("groq" in note and "--scrub" in note for note in plan.notes)
     assert connect(link("openai"), target).empty

@@ -168,7 +168,7 @@ def test_aws_wants_a_key_pair(counter: Counter) -> None:
     counter.login("amazon-bedrock:default", ApiKey(key="fake-bearer"))
     said = counter.ask("aws", "amazon-bedrock")
     assert (said.out, said.status) == (b"", 66)
-    assert "no AWS access key" in said.err
+    assert "not an AWS access key" in said.err
 
 
 def test_aws_keys_are_given_with_their_expiration_and_not_after_it(counter: Counter) -> None:
