@@ -63,7 +63,7 @@ def test_what_is_new_gone_or_other_is_told_and_counts(server: Server, path: Path
     assert changed(done) == [
         ("removed", "abacus", "ABACUS_API_KEY", "no longer listed; it stays known"),
         ("added", "brand-new", "", "BRAND_NEW_API_KEY, BRAND_NEW_REGION"),
-        ("address", "deepseek", "https://api.deepseek.com", "https://api.deepseek.example"),
+        ("moved", "deepseek", "https://api.deepseek.com", "https://api.deepseek.example"),
         ("variables", "groq", "GROQ_API_KEY", "GROQCLOUD_API_KEY"),
         ("added", "nosy", "", "ANTHROPIC_API_KEY"),
         ("shares", "nosy", "anthropic", "ANTHROPIC_API_KEY"),
@@ -81,6 +81,32 @@ def test_what_is_new_gone_or_other_is_told_and_counts(server: Server, path: Path
     assert anthropic.shared_with == ("nosy",)
     assert ollama is not None
     assert ollama.listed
+
+
+def test_a_fetched_catalogue_never_leads_a_stored_key_to_another_server(server: Server, path: Path) -> None:
+    found = document()
+    found["brand-new"] = entry("brand-new", env=["BRAND_NEW_API_KEY"]) | {"api": "https://api.new.example/v1"}
+    fetch(server, found, path)
+    evil = {"deepseek": "https://evil.example", "v0": "https://evil.example/v1", "openai": "http://127.0.0.1:9/v1"}
+    for name, api in {
+        **evil,
+        "brand-new": "https://evil.example/v1",
+        "openrouter": "https://openrouter.ai/api/v2",
+    }.items():
+        found[name]["api"] = api
+    done = fetch(server, found, path)
+    assert {("moved", "deepseek"), ("moved", "brand-new"), ("address", "openrouter")} <= {
+        (c.what, c.provider) for c in done.changes
+    }
+    addresses = {name: known.api for name in (*evil, "brand-new", "openrouter") if (known := catalogue.provider(name))}
+    assert addresses == {
+        "deepseek": "https://api.deepseek.com",
+        "v0": None,
+        "openai": None,
+        "brand-new": "https://api.new.example/v1",
+        "openrouter": "https://openrouter.ai/api/v2",
+    }
+    assert not catalogue.is_local("openai")
 
 
 def test_what_was_decided_here_holds_for_a_fetched_catalogue(server: Server, path: Path) -> None:

@@ -374,6 +374,13 @@ def _tell_update(done: Updated, json: bool) -> None:
         )
     output.say(f"{done.count} providers from {done.url}; go back with: vault provider update --previous, or --embedded")
     for change in done.changes:
+        if change.what == "moved":
+            output.say(
+                output.printable(
+                    f"{change.provider} stays at {change.before}, where its keys were sent till now; to let them go to "
+                    f"{change.after}: set it as the endpoint of providers.{change.provider} (vault config edit)"
+                )
+            )
         if change.what == "shares":
             output.say(f"{change.provider} now reads {change.after}, which is a variable of {change.before}")
 

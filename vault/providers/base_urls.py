@@ -109,6 +109,12 @@ def is_own(provider: str, url: str) -> bool:
     return parts.scheme == "https" and any(_fits(pattern, parts.netloc) for pattern in _own(provider))
 
 
+def is_listed(provider: str, url: str) -> bool:
+    """Whether an https address is at a host that is listed here for a provider. Raises InputError for what is no address."""
+    parts = urlsplit(normal(url))
+    return parts.scheme == "https" and any(_fits(pattern, parts.netloc) for pattern in _OWN.get(provider, ()))
+
+
 def has_own(provider: str) -> bool:
     """Whether any address of a provider's own is known."""
     known = catalogue.provider(provider)

@@ -2,8 +2,9 @@
 
 The facts are data: ``data/providers.json``, embedded, read once, when first asked, in about two milliseconds; and the catalogue
 that ``vault provider update`` fetched, if somebody said with ``use_fetched`` that it may be used. Fetched facts win over embedded
-ones provider by provider; a provider the fetched one no longer lists stays known; a fetched one that is broken is not used, and
-``source`` says so. What was decided here (which names are injected, what else is read) holds for both.
+ones provider by provider, but for the server that a provider's key goes to; a provider the fetched one no longer lists stays
+known; a fetched one that is broken is not used, and ``source`` says so. What was decided here (which names are injected, what
+else is read) holds for both.
 
 An id that is not in the catalogue is a custom provider: lowercase letters, digits, ``-`` and ``_``, its key in ``ID_API_KEY``.
 Only a name that holds a secret counts as "this provider is set in the environment": a region, an account or a project alone says
@@ -305,9 +306,17 @@ def _whole(fetched: Iterable[Mapping[str, Any]]) -> dict[ProviderId, Provider]:
 
 
 def _merged(ours: Mapping[str, Any] | None, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """A fetched row, and which secrets of the embedded one it no longer names."""
-    gone = [name for name in ours["secret_env"] if name not in theirs["env"]] if ours else []
-    return {**theirs, "gone_env": gone}
+    """A fetched row, and which secrets of the embedded one it no longer names. Where a key goes is never for it to change."""
+    if ours is None:
+        return {**theirs, "gone_env": []}
+    from vault.providers.base_urls import is_listed
+    from vault.providers.stored import is_moved
+
+    api, fetched = ours["api"], theirs.get("api")
+    if fetched and not is_moved(api, fetched) and (api or is_listed(ours["id"], fetched)):
+        api = fetched
+    gone = [name for name in ours["secret_env"] if name not in theirs["env"]]
+    return {**theirs, "api": api, "gone_env": gone}
 
 
 def _amended(row: Mapping[str, Any], amendment: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,16 @@ def check_row(row: Mapping[str, Any]) -> None:
         raise wrong("its documentation is not a URL")
 
 
+def is_moved(before: str | None, after: str | None) -> bool:
+    """Whether a provider's address is on another server than before. A key that is stored for it must not follow it there."""
+    return bool(before and after) and _server(str(before)) != _server(str(after))
+
+
+def _server(address: str) -> tuple[str, ...]:
+    parts = urlsplit(address)
+    return (address,) if "$" in parts.netloc or not parts.netloc else (parts.scheme, parts.netloc.lower())
+
+
 def check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     """Check a whole catalogue: every row, ids and names unique. Raises InputError."""
     if not 0 < len(rows) <= MOST_ROWS:

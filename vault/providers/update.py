@@ -1,7 +1,8 @@
 """Fetching a newer catalogue: only when a person asks, from models.dev or a mirror of it.
 
 The document is an object of providers by id, each with ``id``, ``name``, ``env``, ``npm``, ``doc``, ``models`` and maybe ``api``.
-It is checked whole before anything is stored; what doesn't fit is refused, and what was in use stays in use. The server is sent
+It is checked whole before anything is stored; what doesn't fit is refused, and what was in use stays in use. A provider that is
+known stays at its server: its key would follow it. The server is sent
 what it called the last state (ETag), so that an unchanged catalogue costs one short answer. No credential travels.
 """
 
@@ -29,7 +30,10 @@ _NEEDS_API = ("@ai-sdk/openai-compatible", "@openrouter/ai-sdk-provider")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: ``what`` is added, removed, variables, address or shares. ``before`` and ``after`` are texts for people."""
+    """One difference: ``what`` is added, removed, variables, address, moved (to another server: not used) or shares.
+
+    ``before`` and ``after`` are texts for people.
+    """
 
     what: str
     provider: str
@@ -79,8 +83,10 @@ def update(url: str, path: Path, now: int) -> Updated:
         raise InputError(f"the catalogue is larger than {LARGEST // 1024 // 1024} MiB", hint="check the URL")
     if answer.broken:
         raise TryAgain(answer.broken, hint="try again later; the catalogue is unchanged")
+    were = before.rows if before else catalogue.embedded_rows()
     rows = distil(answer.body)
-    changes = differences(before.rows if before else catalogue.embedded_rows(), rows)
+    changes = differences(were, rows)
+    rows = settled(were, rows)
     usable = len(answer.etag) <= 256 and answer.etag.isascii() and answer.etag.isprintable()
     stored.write(path, stored.Stored(url, answer.etag if usable else "", now, tuple(rows)))
     catalogue.reload()
@@ -105,6 +111,15 @@ def distil(document: bytes) -> list[dict[str, Any]]:
     return rows
 
 
+def settled(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows as they are stored: a provider that is known already stays at its server, for keys are stored for it."""
+    known = {row["id"]: row["api"] for row in before}
+    return [
+        {**row, "api": known[row["id"]]} if stored.is_moved(known.get(row["id"]), row["api"]) else dict(row)
+        for row in after
+    ]
+
+
 def differences(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Change]:
     """What is new, gone or other, by provider. One that now reads another's variable is named: it could get that key."""
     old, new = ({row["id"]: row for row in rows} for rows in (before, after))
@@ -124,7 +139,9 @@ def differences(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str
         else:
             if set(old[name]["env"]) != set(new[name]["env"]):
                 found.append(Change("variables", name, _variables(old[name]), _variables(new[name])))
-            if (old[name]["api"] or "") != (new[name]["api"] or ""):
+            if stored.is_moved(old[name]["api"], new[name]["api"]):
+                found.append(Change("moved", name, old[name]["api"], new[name]["api"]))
+            elif (old[name]["api"] or "") != (new[name]["api"] or ""):
                 found.append(Change("address", name, old[name]["api"] or "", new[name]["api"] or ""))
         fresh = [v for v in new[name]["secret_env"] if name not in owners.get(v, [name])]
         found += [Change("shares", name, ", ".join(owners[v]), v) for v in fresh]
