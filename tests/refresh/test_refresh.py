@@ -9,12 +9,13 @@ import pytest
 
 from tests.oauth.authority import Fault
 from tests.refresh.conftest import PROFILE, World
+from vault.commands.login import log_in
 from vault.commands.refresh import refresh
 from vault.errors import TryAgain
 from vault.events.credentials import OAuth
 from vault.events.types import RefreshFailed, TokensRefreshed
 from vault.providers.tokens import Outcome, Refused
-from vault.values import HOUR, MAIN_AGENT, MINUTE
+from vault.values import HOUR, MAIN_AGENT, MINUTE, Instant
 
 PROCESSES = 24
 
@@ -248,3 +249,17 @@ def test_try_again_names_the_time(world: World) -> None:
     with world.open() as context, pytest.raises(TryAgain, match="wants to be asked"):
         refresh(context, MAIN_AGENT, PROFILE, leeway=10 * MINUTE)
     assert sum(1 for path in world.authority.requests if path[1].endswith("/token")) == 1
+
+
+def test_a_refresh_token_of_another_server_is_never_sent_to_the_provider(world: World) -> None:
+    token = world.authority.seed()
+    with world.open() as context:
+        login = OAuth(access="fake-access", refresh=token, expires_at=Instant(context.clock.now() - HOUR))
+        log_in(context, MAIN_AGENT, PROFILE, login, base_url="https://gateway.corp.example")
+    for line in (("get", PROFILE), ("refresh", PROFILE)):
+        _, err = world.vault(*line, status=82)
+        assert "gateway.corp.example" in err or "expired" in err
+    _, err = world.vault("logout", PROFILE, "--revoke")
+    assert "unsupported" in err
+    assert world.types() == ["profile_logged_in", "profile_logged_out"]
+    assert world.authority.count("refresh_token") == 0

@@ -123,7 +123,7 @@ def refresh(
         if leeway is None and not force:
             wanted = leeway_of(context, provider_of(profile), lifetime_of(context, state))
         need = model.need(state, now, wanted, force=force and not adopted)
-        if need.state == model.NOT_REFRESHABLE:
+        if need.state == model.NOT_REFRESHABLE or (need.state != model.FRESH and _belongs_elsewhere(context, state)):
             return _not_refreshable(state, asked, now)
         if need.state == model.FRESH:
             return RefreshResult(owner, profile, "adopted" if adopted else model.FRESH, expires)
@@ -172,6 +172,9 @@ def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshRes
     tool = state.current.tool or "its own tool"
     if facts.ownership == "external":
         why, hint = f"{tool} refreshes it", f"let {tool} refresh it; vault reads it there at each use"
+    elif facts.base_url and facts.refresh_fingerprint:
+        why = f"nothing says how {facts.base_url}, which it belongs to, refreshes it"
+        hint = with_agent(f"vault login {state.profile}", state.agent)
     elif facts.kind == OAuth.kind:
         why, hint = "it came without a refresh token", with_agent(f"vault login {state.profile}", state.agent)
     else:
@@ -181,6 +184,17 @@ def _not_refreshable(state: ProfileState, asked: _Asked, now: int) -> RefreshRes
             f"{state.profile} of agent {state.agent} ended at {format_instant(expires)}, and {why}", hint=hint
         )
     return RefreshResult(state.agent, state.profile, model.NOT_REFRESHABLE, expires, why=why)
+
+
+def _belongs_elsewhere(context: Context, state: ProfileState) -> bool:
+    """Whether its refresh token is of another server than its provider's, and nothing says where that exchanges it."""
+    if state.current is None or not state.current.facts.base_url or not state.current.facts.refresh_fingerprint:
+        return False
+    from vault.providers import clients
+
+    credential, base_url = context.store.credential(state.current.position), state.current.facts.base_url
+    provider = provider_of(ProfileId(state.profile))
+    return clients.client_of(credential, provider, context.environ, base_url=base_url) is None
 
 
 def _refreshed_elsewhere(context: Context, state: ProfileState, now: int, before: int = sys.maxsize) -> str:

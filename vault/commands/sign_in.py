@@ -88,7 +88,8 @@ def revoke(context: Context, agent: AgentId, profile: ProfileId) -> tuple[str, s
             hint=f"leave out --revoke; to revoke the whole login, {newer.remedy}: then vault logout --revoke",
         )
     credential = context.store.credential(state.current.position)
-    client = clients.client_of(credential, provider_of(profile), context.environ)
+    base_url = state.current.facts.base_url
+    client = clients.client_of(credential, provider_of(profile), context.environ, base_url=base_url)
     token = credential.second_secret() or credential.secret()
     if client is None or not token:
         return "unsupported", "this kind of credential can only be revoked on the provider's own pages"

@@ -115,13 +115,15 @@ def _refreshed_by_somebody(context: Context, profile: ProfileState) -> bool:
     from vault.providers import clients
 
     provider = provider_of(ProfileId(profile.profile))
-    if any(provider in client.providers for client in clients.registry().clients) or profile.current is None:
+    base_url = profile.current.facts.base_url if profile.current else ""
+    known = any(provider in client.providers for client in clients.registry().clients)
+    if (known and not base_url) or profile.current is None:
         return True
     try:
         credential = context.store.credential(profile.current.position)
     except VaultError:
         return True
     try:
-        return clients.client_of(credential, provider, context.environ) is not None
+        return clients.client_of(credential, provider, context.environ, base_url=base_url) is not None
     except VaultError:
         return False

@@ -166,11 +166,14 @@ def remembered(found: Client, given: Mapping[str, str]) -> dict[str, str]:
     return {"client": found.id, **{name: given[name] for name in _REMEMBERED if given.get(name)}}
 
 
-def client_of(credential: AnyCredential, provider: str, environ: Mapping[str, str]) -> Client | None:
+def client_of(
+    credential: AnyCredential, provider: str, environ: Mapping[str, str], *, base_url: str = ""
+) -> Client | None:
     """The client that refreshes and revokes a credential; None when nothing says which.
 
-    It is the one the sign-in left in the credential's metadata, else the provider's first. Raises NotFound, InputError,
-    NotReady.
+    It is the one the sign-in left in the credential's metadata, else the provider's first. A credential that belongs to another
+    server (``base_url``) is never sent to the provider's: only a client that the sign-in found for itself knows where.
+    Raises NotFound, InputError, NotReady.
     """
     metadata = credential.metadata
     base = endpoints(environ)
@@ -178,6 +181,8 @@ def client_of(credential: AnyCredential, provider: str, environ: Mapping[str, st
         facts: dict[str, Any] = {name: metadata[name] for name in _FACTS if name in metadata}
         revoke = "standard" if facts.get("revoke_url") else "none"
         return msgspec.convert({"id": CUSTOM, "name": provider, "revoke": revoke, **facts}, Client)
+    if base_url:
+        return None
     if name := metadata.get("client"):
         return client(name, metadata, base)
     if not isinstance(credential, OAuth):
