@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,9 @@ from vault.errors import InputError
 from vault.events.codec import Actor
 from vault.events.credentials import AnyCredential, ApiKey, Token
 from vault.events.types import Event
+from vault.log.records import Recorded
 from vault.projections.queries import View
+from vault.providers import catalogue
 from vault.unlock import Ways
 from vault.values import (
     DEFAULT_NAME,
@@ -68,8 +71,14 @@ class Vault:
 
     def __init__(self, context: Context, agent: AgentId) -> None:
         self._context = context
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self.agent = agent
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """This thread's turn, under this vault's settings."""
+        with self._lock, catalogue.following(self._context.policy):
+            yield
 
     def login(
         self,
@@ -92,19 +101,19 @@ class Vault:
         that isn't the provider's own; a profile that isn't named is then called after it. What was there stays in the history.
         With a ``command_id``, a repeated call returns the first result. Raises InputError, NotFound, Conflict, TryAgain.
         """
-        provider, named = target(what, self._context.environ)
-        profile, server = named or profile_id(provider, DEFAULT_NAME), base_url
-        if base_url is not None:
-            profile, server = at_server(profile, base_url, named=named is not None)
-        value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         check_kind(kind, expires_at)
         if expires_at is not None and not 0 < expires_at <= LATEST:
             raise InputError("the expiry is out of range", hint="give microseconds since 1970, UTC")
+        value = parse_secret(secret.reveal() if isinstance(secret, Secret) else secret)
         if kind == "api_key":
             credential: ApiKey | Token = ApiKey(key=value)
         else:
             credential = Token(token=value, expires_at=expires_at)
-        with self._turn:
+        with self._turn():
+            provider, named = target(what, self._context.environ)
+            profile, server = named or profile_id(provider, DEFAULT_NAME), base_url
+            if base_url is not None:
+                profile, server = at_server(profile, base_url, named=named is not None)
             if not custom:
                 check_provider(self._context, provider)
             return log_in(
@@ -125,8 +134,8 @@ class Vault:
 
         Raises InputError, NotFound, Conflict, TryAgain.
         """
-        name = named_profile(profile, self._context.environ)
-        with self._turn:
+        with self._turn():
+            name = named_profile(profile, self._context.environ)
             if not custom:
                 check_provider(self._context, provider_of(name))
             return log_in(self._context, self.agent, name, credential, label=label, reason=reason)
@@ -136,8 +145,8 @@ class Vault:
 
         Raises NotFound, SignInAgain, TryAgain, IntegrityError.
         """
-        provider, profile = target(what, self._context.environ)
-        with self._turn:
+        with self._turn():
+            provider, profile = target(what, self._context.environ)
             return issue(
                 self._context, self.agent, provider, profile=profile, way="api", program=program, reason=reason
             )
@@ -146,15 +155,15 @@ class Vault:
         """What a profile's credential tells without being secret: its metadata and account. Raises NotFound."""
         from vault.commands.helping import told
 
-        with self._turn:
+        with self._turn():
             return told(self._context, self.agent, named_profile(profile, self._context.environ))
 
     def refresh(self, profile: str, *, reason: str = "") -> bool:
         """Refresh a profile's tokens now; whether that, or another process, brought new ones. Raises SignInAgain, TryAgain."""
         from vault.commands.refresh import refresh
 
-        name = named_profile(profile, self._context.environ)
-        with self._turn:
+        with self._turn():
+            name = named_profile(profile, self._context.environ)
             owner = AgentId(View(self._context.queries, self.agent).find(name).agent)
             done = refresh(self._context, owner, name, force=True, reason=reason)
         return done.done in ("refreshed", "adopted")
@@ -167,7 +176,7 @@ class Vault:
         from vault.commands.rotation import report
 
         outcome = "failure" if failure else "success"
-        with self._turn:
+        with self._turn():
             report(
                 self._context,
                 self.agent,
@@ -184,7 +193,7 @@ class Vault:
 
     def logout(self, profile: str, *, reason: str = "", command_id: str = "") -> LoggedOut:
         """End a profile's credential; ``restore`` undoes it. Raises NotFound."""
-        with self._turn:
+        with self._turn():
             return log_out(
                 self._context,
                 self.agent,
@@ -200,7 +209,7 @@ class Vault:
 
         Raises NotFound, Gone.
         """
-        with self._turn:
+        with self._turn():
             return restore(
                 self._context,
                 self.agent,
@@ -213,7 +222,7 @@ class Vault:
 
     def profiles(self, *, at: int | None = None) -> Listing:
         """What this agent sees, now or at a moment (microseconds UTC). No secrets."""
-        with self._turn:
+        with self._turn():
             return list_profiles(self._context, self.agent, moment=at)
 
     def history(
@@ -229,20 +238,26 @@ class Vault:
         limit: int | None = None,
         oldest_first: bool = False,
     ) -> Iterator[Entry]:
-        """Events, newest first, of all agents unless one is named. Moments are microseconds UTC. Opens only what it yields."""
+        """Events, newest first, of all agents unless one is named. Moments are microseconds UTC. Opens only what it yields.
+
+        Raises InputError for a name or a type that can't be, before anything is read.
+        """
         check_types(types)
-        wanted = Filter(
-            parse_agent(agent) if agent else "",
-            parse_provider(provider) if provider else "",
-            named_profile(profile, self._context.environ) if profile else "",
-            types,
-            actor,
-            since,
-            until,
-        )
-        listing = read_history(self._context, wanted, limit=limit, oldest_first=oldest_first)
+        with self._turn():
+            wanted = Filter(
+                parse_agent(agent) if agent else "",
+                parse_provider(provider) if provider else "",
+                named_profile(profile, self._context.environ) if profile else "",
+                types,
+                actor,
+                since,
+                until,
+            )
+        return self._entries(read_history(self._context, wanted, limit=limit, oldest_first=oldest_first))
+
+    def _entries(self, listing: Iterator[Recorded]) -> Iterator[Entry]:
         while True:
-            with self._turn:
+            with self._turn():
                 record = next(listing, None)
             if record is None:
                 return
@@ -251,7 +266,7 @@ class Vault:
 
     def close(self) -> None:
         """Close the files."""
-        with self._turn:
+        with self._turn():
             self._context.close()
 
     def __enter__(self) -> Vault:

@@ -132,7 +132,8 @@ class Context:
         self.actor = actor
         self.environ = environ
         self.settings = settings or read_settings(environ, canonical)
-        catalogue.use_fetched(lambda: self.settings.auto_update)
+        self.policy = catalogue.Policy(lambda: self.settings.auto_update)
+        catalogue.follow(self.policy)
         self.env_file = env_file or EnvFile(Path(os.devnull))
         self.dotenv_path: Path | None = None
         self._dotenv: dict[str, str] | None = None

@@ -17,6 +17,7 @@ from tests.support import START, Files, FixedClock
 from vault import Vault, VaultError, api, open_vault
 from vault.errors import Conflict, InputError, Locked, NotFound, NotReady, SignInAgain, TryAgain, UsageError, WrongKey
 from vault.events.types import CredentialIssued, ProfileLoggedIn
+from vault.providers import stored
 from vault.values import DAY, HOUR, SECOND, Secret
 
 
@@ -291,3 +292,31 @@ def test_it_may_be_closed_twice_and_not_used_afterwards(files: Files) -> None:
     with pytest.raises(VaultError):
         vault.login("anthropic", "fake-key")
     assert os.path.exists(files.database)
+
+
+def test_history_refuses_a_bad_filter_when_it_is_called(opened: Vault) -> None:
+    for bad in ({"types": ("nonsense",)}, {"agent": "no agent"}, {"profile": "no profile:"}):
+        with pytest.raises(VaultError):
+            opened.history(**bad)  # type: ignore[arg-type]
+
+
+def test_two_vaults_in_one_process_keep_their_own_catalogue_policy(files: Files, tmp_path: Path) -> None:
+    rows = tuple(
+        {"id": name, "name": name, "env": [f"{name.upper()}_API_KEY"], "npm": "", "api": "", "doc": ""}
+        for name in ("fetched", "another")
+    )
+    stored.write(stored.place(), stored.Stored("https://catalogue.example", "", START, rows))
+    (tmp_path / "no.toml").write_text("[provider]\nauto_update = false\n")
+    (tmp_path / "yes.toml").write_text("[provider]\nauto_update = true\n")
+
+    def opened_with(settings: str) -> Vault:
+        return open_vault(environ={**os.environ, **files.environ(), "VAULT_CONFIG": str(tmp_path / settings)})
+
+    with opened_with("yes.toml") as yes, opened_with("no.toml") as no:
+        yes.login("fetched", "fake-key-1")
+        with pytest.raises(NotFound):
+            no.login("another", "fake-key-2")
+    with opened_with("no.toml") as no, opened_with("yes.toml") as yes:
+        with pytest.raises(NotFound):
+            no.login("another", "fake-key-2")
+        yes.login("another", "fake-key-2")

@@ -1,8 +1,8 @@
 """The providers vault knows by name, and the environment variables their keys live in.
 
 The facts are data: ``data/providers.json``, embedded, read once, when first asked, in about two milliseconds; and the catalogue
-that ``vault provider update`` fetched, if somebody said with ``use_fetched`` that it may be used. Fetched facts win over embedded
-ones provider by provider, but for the server that a provider's key goes to; a provider the fetched one no longer lists stays
+that ``vault provider update`` fetched, where ``follow`` or ``following`` says that it may be used. Fetched facts win over
+embedded ones provider by provider, but for the server that a provider's key goes to; a provider the fetched one no longer lists stays
 known; a fetched one that is broken is not used, and ``source`` says so. What was decided here (which names are injected, what
 else is read) holds for both.
 
@@ -16,7 +16,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -87,24 +89,45 @@ class Source:
     broken: bool = False
 
 
-def _never() -> bool:
-    return False
+class Policy:
+    """Whether a fetched catalogue may be used: ``allowed`` is asked once, when there is one and the catalogue is needed."""
+
+    def __init__(self, allowed: Callable[[], bool]) -> None:
+        self.allowed = allowed
+        self.loaded: tuple[dict[ProviderId, Provider], Source] | None = None
+        self.generation = 0
 
 
-_allowed: Callable[[], bool] = _never
-_loaded: tuple[dict[ProviderId, Provider], Source] | None = None
+_said = Policy(lambda: False)
+_here: ContextVar[Policy | None] = ContextVar("catalogue_policy", default=None)
+_generation = 0
 
 
 def use_fetched(allowed: Callable[[], bool]) -> None:
-    """Say whether a fetched catalogue may be used: asked once, when the catalogue is needed next. Unsaid, it may not."""
-    global _allowed, _loaded
-    _allowed, _loaded = allowed, None
+    """Say for the whole process whether a fetched catalogue may be used. Unsaid, it may not."""
+    follow(Policy(allowed))
+
+
+def follow(policy: Policy) -> None:
+    """Let the whole process follow a policy, but for what is done while ``following`` another."""
+    global _said
+    _said = policy
+
+
+@contextmanager
+def following(policy: Policy) -> Iterator[None]:
+    """Let this thread follow a policy of its own meanwhile: two vaults in one process may have different settings."""
+    before = _here.set(policy)
+    try:
+        yield
+    finally:
+        _here.reset(before)
 
 
 def reload() -> None:
     """Look again at what is stored, next time the catalogue is needed."""
-    global _loaded
-    _loaded = None
+    global _generation
+    _generation += 1
 
 
 def source() -> Source:
@@ -249,21 +272,21 @@ def _catalogue() -> dict[ProviderId, Provider]:
 
 
 def _load() -> tuple[dict[ProviderId, Provider], Source]:
-    global _loaded
-    if _loaded is None:
-        rows, found = _fetched()
-        _loaded = (_whole(rows) if rows else _embedded_whole(), found)
-    return _loaded
+    policy = _here.get() or _said
+    if policy.loaded is None or policy.generation != _generation:
+        rows, found = _fetched(policy)
+        policy.loaded, policy.generation = (_whole(rows) if rows else _embedded_whole(), found), _generation
+    return policy.loaded
 
 
-def _fetched() -> tuple[list[Mapping[str, Any]], Source]:
+def _fetched(policy: Policy) -> tuple[list[Mapping[str, Any]], Source]:
     """The fetched rows if they are there, allowed and in order; and what to say about them."""
     from vault.providers import stored
 
     path = stored.place()
     if not path.exists():
         return [], Source("embedded")
-    if not _allowed():
+    if not policy.allowed():
         return [], Source("embedded", note=f"{path} is not used, as the settings say")
     try:
         found = stored.read(path)
