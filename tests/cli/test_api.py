@@ -302,7 +302,14 @@ def test_history_refuses_a_bad_filter_when_it_is_called(opened: Vault) -> None:
 
 def test_two_vaults_in_one_process_keep_their_own_catalogue_policy(files: Files, tmp_path: Path) -> None:
     rows = tuple(
-        {"id": name, "name": name, "env": [f"{name.upper()}_API_KEY"], "npm": "", "api": "", "doc": ""}
+        {
+            "id": name,
+            "name": name,
+            "env": [f"{name.upper()}_API_KEY"],
+            "secret_env": [f"{name.upper()}_API_KEY"],
+            "api": f"https://{name}.example/v1",
+            "doc": f"https://{name}.example",
+        }
         for name in ("fetched", "another")
     )
     stored.write(stored.place(), stored.Stored("https://catalogue.example", "", START, rows))

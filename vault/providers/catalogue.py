@@ -2,9 +2,9 @@
 
 The facts are data: ``data/providers.json``, embedded, read once, when first asked, in about two milliseconds; and the catalogue
 that ``vault provider update`` fetched, where ``follow`` or ``following`` says that it may be used. Fetched facts win over
-embedded ones provider by provider, but for the server that a provider's key goes to; a provider the fetched one no longer lists stays
-known; a fetched one that is broken is not used, and ``source`` says so. What was decided here (which names are injected, what
-else is read) holds for both.
+embedded ones provider by provider, but for the server that a provider's key goes to; a provider the fetched one no longer lists
+stays known; a fetched one that is broken is not used, and ``source`` says so. What was decided here (which names are injected,
+what else is read) holds for both.
 
 An id that is not in the catalogue is a custom provider: lowercase letters, digits, ``-`` and ``_``, its key in ``ID_API_KEY``.
 Only a name that holds a secret counts as "this provider is set in the environment": a region, an account or a project alone says
