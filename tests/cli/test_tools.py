@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.running import VAULT, WAIT, Real, Shell, ended, next_line, terminal
 from tests.support import Files
+from vault.interop.tools import tools
 
 STORE = ".local/share/opencode/auth.json"
 PLUGIN = ".config/opencode/plugin/vault.js"
@@ -39,7 +40,7 @@ def types(shell: Shell) -> list[str]:
 
 
 def test_the_table_names_every_tool_and_one_line_to_type(shell: Shell, home: Path) -> None:
-    from vault.interop.tools import MODULES, tools
+    from vault.interop.tools import MODULES
 
     (home / STORE).parent.mkdir(parents=True)
     (home / STORE).write_text("{}")
@@ -138,13 +139,51 @@ def test_a_rotating_refresh_token_stays_unless_it_is_handed_over(shell: Shell, f
     assert shell("get", "xai").out == "fake-access-newer\n", "its store is read again at each use"
 
 
-def test_connect_shows_the_change_and_needs_somebody_to_agree(two: Shell, home: Path) -> None:
-    told = two("connect", "opencode", status=64)
-    assert f"+++ {home / PLUGIN}" in told.err
-    assert "lines more" in told.err
+def test_connect_says_in_short_what_changes_and_needs_somebody_to_agree(two: Shell, home: Path) -> None:
+    told = two("connect", "opencode", status=64).err
+    assert f"make {home / PLUGIN}: " in told
+    assert "a plugin by which OpenCode asks the vault" in told
+    assert "(it holds secrets: no line is shown)" in told or "auth.json" in told
+    assert "--show shows every line" in told
+    assert len(told.splitlines()) <= 8
+    assert "export const" not in told
     assert not (home / PLUGIN).exists()
-    assert "+++" in two("connect", "opencode", "--dry-run").err
+    assert two("connect", "opencode", "--dry-run").err.startswith("make ")
     assert not (home / PLUGIN).exists()
+
+
+def test_connect_show_shows_every_line(two: Shell, home: Path) -> None:
+    told = two("connect", "opencode", "--dry-run", "--show").err
+    assert f"+++ {home / PLUGIN}" in told
+    shown = [line.strip()[1:] for line in told.splitlines() if line.startswith("    +") and "+++" not in line]
+    told = two("connect", "opencode", "--yes", "--show").err
+    assert f"+++ {home / PLUGIN}" in told
+    written = (home / PLUGIN).read_text().splitlines()
+    assert [line.strip() for line in shown][: len(written)] == [line.strip() for line in written]
+
+
+def test_a_change_of_a_few_lines_is_shown_as_it_is(two: Shell, home: Path) -> None:
+    config = home / ".codex" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('model = "gpt-5"\n')
+    told = two("connect", "codex", "-p", "openai", "--dry-run").err
+    assert f"change {config}: " in told
+    assert "lines more" in told
+    assert "    +" in told or "--show" in told
+    (change,) = [
+        c for c in two.json("connect", "codex", "-p", "openai", "--dry-run")["changes"] if c["path"] == str(config)
+    ]
+    assert change["done"] == "change"
+    assert change["added"] > 0
+
+
+@pytest.mark.parametrize("tool", [t.name for t in tools() if t.connect])
+def test_no_tool_gets_a_screenful_before_the_question(two: Shell, tool: str) -> None:
+    two("login", "amazon-bedrock", "--stdin", stdin="fake-bearer")
+    two("login", "google", "--stdin", stdin="fake-key-google")
+    told = two("connect", tool, "--dry-run", status=None)
+    assert told.status in (0, 64, 66, 69), told
+    assert len(told.err.splitlines()) <= 20
 
 
 def test_connect_and_undo(two: Shell, home: Path, store: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import sys
@@ -19,15 +18,12 @@ from vault.errors import NotFound, Unavailable, UsageError
 from vault.values import AgentId
 
 if TYPE_CHECKING:
-    from vault.commands.connecting import Proposed
     from vault.commands.exporting import Exported
     from vault.commands.syncing import Synced
     from vault.context import Context
     from vault.interop.findings import Skipped
     from vault.interop.plans import Link
     from vault.interop.tools import Tool
-
-LONGEST_SHOWN = 60
 
 
 def complete_tool(incomplete: str) -> list[str]:
@@ -106,17 +102,19 @@ def connect(
     agent: AgentOption = "main",
     to: PathOption = "",
     undo: Annotated[bool, typer.Option("--undo", help="Put the tool's files back as they were before.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show every line that would change, not only in short.")] = False,
     dry_run: DryOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
-    """Make a tool ask the vault: shows the change to its configuration, then makes it. --undo takes it back."""
+    """Make a tool ask the vault: says what changes in its configuration, file by file, then makes it. --undo takes it back."""
     if undo:
         from vault.cli.disconnecting import take_back
 
         take_back(tool, agent, to, json, no_input, as_it_was=True)
         return
+    from vault.cli.changes import body_of, tell_changes
     from vault.commands.connecting import connect as make
     from vault.commands.connecting import propose
     from vault.commands.naming import target
@@ -134,7 +132,7 @@ def connect(
         done = None
         if shown.changes and not dry_run:
             if not yes:
-                _show(shown)
+                tell_changes(shown, whole=show)
                 if not can_ask(no_input):
                     raise UsageError(
                         "the change needs a yes, and there is no terminal to ask",
@@ -153,13 +151,14 @@ def connect(
                 "changed": done is not None,
                 "dry_run": dry_run,
                 "files": [str(w.path) for w in shown.plan.writes],
+                "changes": body_of(shown),
                 "notes": shown.plan.notes,
                 "left_out": _left_out(shown.plan.left_out),
             },
         )
         return
-    if dry_run:
-        _show(shown)
+    if dry_run or (yes and show):
+        tell_changes(shown, whole=show)
     for skipped in shown.plan.left_out:
         output.say(output.printable(f"{skipped.name} is left out: {skipped.why}"))
     for note in shown.plan.notes:
@@ -334,30 +333,6 @@ def _link(context: Context, tool: Tool, agent: AgentId, link: Link) -> Link:
     return Link(link.command, agent, tuple(what), kinds, base_urls)
 
 
-def _show(shown: Proposed) -> None:
-    """The change as a diff; of a file that holds secrets only its name."""
-    for write, was in zip(shown.plan.writes, shown.were, strict=False):
-        if write.content == was.content:
-            continue
-        if write.secret:
-            output.say(
-                f"{'change' if was.content is not None else 'make'} {write.path} (it holds secrets, so it isn't shown)"
-            )
-            continue
-        old = _lines(was.content or b"")
-        new = _lines(write.content)
-        before = str(write.path) if was.content is not None else "/dev/null"
-        lines = list(difflib.unified_diff(old, new, before, str(write.path), lineterm=""))
-        for line in lines[:LONGEST_SHOWN]:
-            output.say(output.printable(line))
-        if len(lines) > LONGEST_SHOWN:
-            output.say(f"… and {len(lines) - LONGEST_SHOWN} lines more")
-    for path in shown.plan.removes:
-        output.say(f"remove {path}")
-    for run in shown.plan.runs:
-        output.say(f"run {' '.join(run.argv)} ({run.what})")
-
-
 def _left_out(skipped: Iterable[Skipped]) -> list[dict[str, object]]:
     return [{"name": s.name, "why": s.why} for s in skipped]
 
@@ -375,7 +350,3 @@ def _exported(done: Exported, agent: str) -> dict[str, object]:
         "left_out": _left_out(done.left_out),
         "notes": list(done.notes),
     }
-
-
-def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8", "replace").removesuffix("\n").split("\n") if content else []

@@ -92,7 +92,7 @@ def _by_commands(place: Place, plan: Plan, given: Sequence[Given], orders: Order
     record = place.path / RECORD
     options = {"scrubEnv": False, "scrubAuthProfilesForProviderTargets": False, "scrubLegacyAuthJson": False}
     asked = {"version": 1, "protocolVersion": 1, "options": options, "targets": [_target(one) for one in given]}
-    plan.writes.append(Write(record, json_bytes(asked), secret=False))
+    plan.writes.append(Write(record, json_bytes(asked), secret=False, what="what OpenClaw is to ask for"))
     apply = ("secrets", "apply", "--from", str(record), "--allow-exec")
     instead = [one for one in given if one.instead]
     if instead:

@@ -40,6 +40,7 @@ from vault.values import DEFAULT_NAME, ProviderId, parse_provider, profile_id, p
 Served = dict[str, dict[str, Any]]
 
 _TABLE = "const SERVED = "
+_WHAT = "a plugin by which OpenCode asks the vault"
 _FIRST_LINE = "// Made by agent-vault:"
 _SIGN_THEMSELVES = frozenset({"amazon-bedrock", "google-vertex", "google-vertex-anthropic", "sap-ai-core"})
 _LOGINS = frozenset({"github-copilot"})
@@ -162,7 +163,7 @@ def _complete(
     """Write both files, the one that shows first."""
     if not served:
         return
-    plan.writes.append(Write(place, plugin_text(served).encode(), 0o644, secret=False))
+    plan.writes.append(Write(place, plugin_text(served).encode(), 0o644, secret=False, what=_WHAT))
     added = {p: placeholder_of(p, login=row["login"]) for p, row in served.items() if p not in _stripped(document)}
     full = {**document, **added}
     if full != before:

@@ -87,12 +87,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A file's new content, whole. ``secret`` says that it holds some, so that it is never shown."""
+    """A file's new content, whole. ``secret`` says that it holds some, so that it is never shown; ``what`` what a new one is."""
 
     path: Path
     content: bytes = field(repr=False)
     mode: int = 0o600
     secret: bool = True
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
