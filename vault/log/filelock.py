@@ -73,6 +73,8 @@ class FileLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if self._timeout <= 0:
+                raise self._taken() from None
             self._wait()
 
     def _wait(self) -> None:
@@ -97,10 +99,11 @@ class FileLock:
                 return
             abandoned.set()
             self._fd = -1
-        raise TryAgain(
-            f"another process has been writing to {self._of} for more than {self._timeout:.0f} seconds ({self._path})",
-            hint="try again",
-        )
+        raise self._taken()
+
+    def _taken(self) -> TryAgain:
+        long = f" for more than {self._timeout:.0f} seconds" if self._timeout >= 1 else ""
+        return TryAgain(f"another process has been writing to {self._of}{long} ({self._path})", hint="try again")
 
 
 @contextmanager
