@@ -32,6 +32,25 @@ def test_what_only_stands_for_a_secret_is_never_handed_out(
     assert not Path("ran").exists()
 
 
+@pytest.mark.parametrize("value", ["op://Fake/item/key", "${OPENAI_API_KEY}", "encrypted:BFake", "$(pass show fake)"])
+def test_a_reference_is_not_stored_as_a_key(shell: Shell, files: Files, value: str) -> None:
+    refused = shell("login", "openai", "--stdin", stdin=value, status=65)
+    assert "not a secret" in refused.err
+    assert "--reference" in refused.err
+    shell("login", "git.example.com:me", "--kind", "token", "--stdin", stdin=value)
+
+
+def test_a_clouds_pair_that_is_a_reference_is_not_handed_out(
+    shell: Shell, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ACCESS_KEY_ID": "FAKEID", "SECRET_ACCESS_KEY": "op://Fake/aws/key"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    refused = shell("env", "-p", "amazon-bedrock", status=None)
+    assert refused.status != 0
+    assert "op://" not in refused.out + refused.err
+
+
 def test_a_variable_in_the_env_file_is_followed(shell: Shell, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("OPENAI_API_KEY=${WORK_KEY:-changeme}\nGROQ_API_KEY=$OWN\nOWN=fake-own\n")
     monkeypatch.setenv("WORK_KEY", "fake-work")

@@ -86,7 +86,7 @@ def login(
     from vault.cli.signing import TYPED, Wanted, as_before, attend, find_way, is_url
     from vault.cli.targets import choose_provider, find_target, meant_instead
     from vault.commands.addressing import at_server
-    from vault.commands.login import check_kind, log_in
+    from vault.commands.login import check_kind, check_typed, log_in
     from vault.commands.naming import is_profile
     from vault.commands.remembering import remembered, typed_in
     from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
@@ -164,6 +164,7 @@ def login(
             secret = read_secret(
                 f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input
             )
+            check_typed(target, secret)
             expires = Instant(context.clock.now() + length) if length else None
             credential = ApiKey(key=secret) if kind == "api_key" else Token(token=secret, expires_at=expires)
         done = log_in(

@@ -18,6 +18,7 @@ from vault.context import Context
 from vault.errors import Defect, NotReady
 from vault.events.credentials import Cloud
 from vault.model.choosing import Candidate
+from vault.pointers import ADDRESS, pointer_in
 from vault.providers.cloud import google
 from vault.providers.cloud.aws import STORED_TOKEN, BedrockSettings, resolve_bedrock
 from vault.providers.cloud.azure import STORED_KEY, resolve_azure
@@ -27,6 +28,7 @@ from vault.providers.cloud.settings import CloudSettings, cloud_settings, keys_o
 from vault.providers.cloud.variables import credential_names, merged, without
 from vault.settings import SOURCES
 from vault.values import ProviderId, format_instant
+from vault.variables import is_credentials
 
 CLOUDS = {"bedrock": "aws", "vertex": "google", "azure": "azure"}
 _EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
@@ -71,7 +73,7 @@ def resolve(
         raise Defect(f"{provider} is of no cloud family")
     dotenv = context.dotenv if "dotenv" in sources else {}
     envfile = context.env_file.variables
-    variables, from_files = merged(family, context.environ, dotenv, sources, envfile)
+    variables, from_files = merged(family, _without_pointers(context.environ), dotenv, sources, envfile)
     only_stored = alone or table.auth_source == "stored"
     if only_stored:
         variables = without(variables, credential_names(family))
@@ -149,6 +151,15 @@ def _of_profile(
         problem = Problem("settings", text, hint)
         return CloudMode(settings.provider, CLOUDS[family], own_mode, problems=(problem,)), held
     return _mode(own or settings, held, now, False, _TOKEN_MODES[family], read_file), held
+
+
+def _without_pointers(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the variables of secrets that hold a reference, an encrypted value or a placeholder."""
+    return {
+        n: v
+        for n, v in environ.items()
+        if not is_credentials(n) or (found := pointer_in(v)) is None or found.what == ADDRESS
+    }
 
 
 def _fits(family: str, candidate: Candidate) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from vault.commands.repeats import first_of, profile_before
 from vault.context import Context
-from vault.errors import NotFound, UsageError
+from vault.errors import InputError, NotFound, UsageError
 from vault.events.credentials import AnyCredential, CredentialFacts, Reference
 from vault.events.types import AgentRegistered, HealthCleared, ProfileLoggedIn, ProfileLoggedOut
 from vault.log.records import Draft
@@ -18,8 +18,12 @@ from vault.model import profile as profile_model
 from vault.model.health import WELL
 from vault.model.profile import Held, ProfileState
 from vault.model.streams import AGENTS, profile_stream, rotation_stream
+from vault.pointers import pointer_in
 from vault.projections.queries import View
-from vault.values import MAIN_AGENT, AgentId, ProfileId
+from vault.providers import catalogue
+from vault.values import MAIN_AGENT, AgentId, ProfileId, provider_of
+
+_NO_SECRETS = ("a reference", "a command", "encrypted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,14 @@ def log_out(
     entry, _ = first_of(context.decide(context.cause(reason, command), stream, build), ProfileLoggedOut)
     before = profile_before(context, entry, agent, profile, seen[0])
     return LoggedOut(agent, profile, entry.position, before.current if before else None)
+
+
+def check_typed(profile: ProfileId, secret: str) -> str:
+    """Check a secret that a person gave for a model provider. Raises InputError for a reference, and for an encrypted value."""
+    found = None if catalogue.is_server(provider_of(profile)) else pointer_in(secret)
+    if found is not None and found.what.startswith(_NO_SECRETS):
+        raise InputError(f"that is {found.what}, not a secret", hint="give the secret itself, or use --reference")
+    return secret
 
 
 def check_kind(kind: str, expires_in: int | None) -> str:
