@@ -131,6 +131,9 @@ def _choosing(vault: World) -> None:
     vault("why openai")
     vault("status")
     vault("status --probe --check")
+    vault.monkeypatch.setenv("OPENAI_API_KEY", "fake-key-of-the-environment")
+    vault("status --sources")
+    vault.monkeypatch.delenv("OPENAI_API_KEY")
     vault("health clear openai:second")
     vault("agent remove coder")
 

@@ -1,4 +1,4 @@
-"""status."""
+"""status, and with --sources the source map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 from vault.cli import output, streams
 from vault.cli.session import AgentOption, JsonOption, NoInputOption, agent_id, complete_provider, opened
+from vault.errors import UsageError
 from vault.providers.cloud import MEMBERS
+from vault.values import ProviderId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,9 @@ def status(
         typer.Option("--check", help="Exit 1 if something is missing or expired, 2 if it expires within 24 hours."),
     ] = False,
     probe: Annotated[bool, typer.Option("--probe", help="Ask the providers whether it works; recorded.")] = False,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="What each kind of source has, which is used, and which is the narrowest.")
+    ] = False,
     json: JsonOption = False,
     no_input: NoInputOption = False,
 ) -> None:
@@ -36,17 +41,25 @@ def status(
 
     Of a cloud family (bedrock, vertex, azure) or one cloud provider also the mode: its source, region, profile and readiness.
     """
-    from vault.commands.cloud import mode_of
+    from vault.cli.sources import as_json as sources_json
+    from vault.cli.sources import show_sources
+    from vault.commands.cloud import mode_of, resolve_family
     from vault.commands.naming import named_provider
+    from vault.commands.source_map import source_map
     from vault.commands.status import status as look
     from vault.commands.status import worst
 
     name = agent_id(agent)
-    if provider in MEMBERS:
+    if provider in MEMBERS and not sources:
         _cloud(provider, name, check, json, no_input)
         return
-    wanted = [named_provider(provider)] if provider else []
+    if sources and probe:
+        raise UsageError("--sources and --probe tell different things", hint="run them one after the other")
     with opened(name, no_input=no_input) as context:
+        if provider in MEMBERS:
+            wanted = [ProviderId(mode.provider) for mode in resolve_family(context, name, provider)]
+        else:
+            wanted = [named_provider(provider)] if provider else []
         found = look(context, name, wanted)
         probed: list[Probed] = []
         if probe:
@@ -57,12 +70,17 @@ def status(
             probed = probe_all(context, name, found)
             found = look(context, name, wanted)
         now = context.clock.now()
+        maps = [source_map(context, s) for s in found] if sources else []
     answers = {p.provider: p for p in probed}
-    if json:
+    if json and sources:
+        output.write_json("status-sources", {"agent": name, "providers": sources_json(maps)})
+    elif json:
         bodies = [_body(s, answers.get(s.provider)) for s in found]
         output.write_json("status", {"agent": name, "check": worst(found), "providers": bodies})
     elif not found:
         output.say(f"agent {name} uses no provider; make a profile with: vault login PROVIDER")
+    elif sources:
+        show_sources(maps, whole=bool(provider))
     else:
         output.table(
             ("PROVIDER", "STATE", "WOULD USE", "SOURCE", "EXPIRES", "HEALTH", "PROOF"),
