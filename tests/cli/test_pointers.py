@@ -46,9 +46,10 @@ def test_a_clouds_pair_that_is_a_reference_is_not_handed_out(
     for name, value in {"ACCESS_KEY_ID": "FAKEID", "SECRET_ACCESS_KEY": "op://Fake/aws/key"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    refused = shell("env", "-p", "amazon-bedrock", status=None)
-    assert refused.status != 0
-    assert "op://" not in refused.out + refused.err
+    refused = shell("env", "-p", "amazon-bedrock", status=66)
+    shown = shell("status", "amazon-bedrock", status=None)
+    assert "AWS_SECRET_ACCESS_KEY counts as not set: its value is a reference to 1Password" in shown.out + shown.err
+    assert "op://" not in refused.out + refused.err + shown.out + shown.err
 
 
 def test_a_variable_in_the_env_file_is_followed(shell: Shell, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from vault.context import Context
 from vault.errors import Defect, NotReady
 from vault.events.credentials import Cloud
 from vault.model.choosing import Candidate
-from vault.pointers import ADDRESS, pointer_in
+from vault.pointers import pointer_in
 from vault.providers.cloud import google
 from vault.providers.cloud.aws import STORED_TOKEN, BedrockSettings, resolve_bedrock
 from vault.providers.cloud.azure import STORED_KEY, resolve_azure
@@ -72,8 +72,10 @@ def resolve(
     if settings is None:
         raise Defect(f"{provider} is of no cloud family")
     dotenv = context.dotenv if "dotenv" in sources else {}
-    envfile = context.env_file.variables
-    variables, from_files = merged(family, _without_pointers(context.environ), dotenv, sources, envfile)
+    places = (context.environ, context.env_file.variables)
+    pointers = [_pointers(place) for place in places]
+    environ, envfile = (without(place, there) for place, there in zip(places, pointers, strict=True))
+    variables, from_files = merged(family, environ, dotenv, sources, envfile)
     only_stored = alone or table.auth_source == "stored"
     if only_stored:
         variables = without(variables, credential_names(family))
@@ -93,21 +95,24 @@ def resolve(
     stored_mode = (own.mode if own else "") or _TOKEN_MODES[family]
     found = _mode(settings, variables, now, candidate is not None, stored_mode, reader)
     asked = table.auth_source or found.auth_source
+    named = {name: what for there in pointers for name, what in there.items() if name in credential_names(family)}
+    notes = [Problem("reference", f"{n} counts as not set: its value is {w}", blocking=False) for n, w in named.items()]
+    found = replace(found, problems=(*found.problems, *notes))
     if own is not None and found.source in STORED:
         found = replace(own, auth_source=asked, reasons=found.reasons)
     else:
         found, own = replace(found, auth_source=asked), None
     used = candidate if own is not None or found.source in STORED else None
-    places = _places(from_files, variables, settings)
+    shown = _places(from_files, variables, settings)
     if from_files.get(google.CREDENTIALS) == "dotenv" and found.source == google.CREDENTIALS:
         found = _from_dotenv(found)
     if used is None:
-        return Resolved(family, found, found, variables, unfit=unfit, places=places)
+        return Resolved(family, found, found, variables, unfit=unfit, places=shown)
     facts = {**found.facts, "stored_profile": used.profile}
     ends = used.facts.expires_at if used.facts and not used.facts.refresh_fingerprint else None
     found = replace(found, facts=facts, expires_at=found.expires_at if ends is None else ends)
     using = own if own is not None else found
-    return Resolved(family, found, using, held, used, places=places)
+    return Resolved(family, found, using, held, used, places=shown)
 
 
 def _mode(
@@ -153,13 +158,9 @@ def _of_profile(
     return _mode(own or settings, held, now, False, _TOKEN_MODES[family], read_file), held
 
 
-def _without_pointers(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the variables of secrets that hold a reference, an encrypted value or a placeholder."""
-    return {
-        n: v
-        for n, v in environ.items()
-        if not is_credentials(n) or (found := pointer_in(v)) is None or found.what == ADDRESS
-    }
+def _pointers(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables of secrets that hold a reference, an encrypted value or a placeholder, each with which of them it is."""
+    return {n: found.what for n, v in variables.items() if is_credentials(n) and (found := pointer_in(v)) is not None}
 
 
 def _fits(family: str, candidate: Candidate) -> bool:

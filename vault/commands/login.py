@@ -185,12 +185,14 @@ def log_out(
     return LoggedOut(agent, profile, entry.position, before.current if before else None)
 
 
-def check_typed(profile: ProfileId, secret: str) -> str:
-    """Check a secret that a person gave for a model provider. Raises InputError for a reference, and for an encrypted value."""
-    found = None if catalogue.is_server(provider_of(profile)) else pointer_in(secret)
+def check_typed(profile: ProfileId, secret: str) -> None:
+    """Check a secret that a person gave for a provider of the catalogue; a password of any other place may look like anything.
+
+    Raises InputError for another tool's reference, and for an encrypted value.
+    """
+    found = pointer_in(secret) if catalogue.provider(provider_of(profile)) is not None else None
     if found is not None and found.what.startswith(_NO_SECRETS):
         raise InputError(f"that is {found.what}, not a secret", hint="give the secret itself, or use --reference")
-    return secret
 
 
 def check_kind(kind: str, expires_in: int | None) -> str:
