@@ -16,7 +16,8 @@
     region = "eu-west-1"
     profile = "work"
 
-Another tool's id of a provider (``[providers.bedrock]``) means that provider; with a ``family`` it is an id of one's own.
+Another tool's id of a provider (``[providers.bedrock]``) means that provider; with a ``family`` it is an id of one's own. BMO's
+spellings are understood: ``[providers.bedrock.provider_options]`` holds the same keys, ``base_url`` is ``endpoint``.
 Environment: VAULT_ENABLED_PROVIDERS, VAULT_DISABLED_PROVIDERS, VAULT_SOURCES (separated by commas), VAULT_LEEWAY,
 VAULT_LEASE, VAULT_CONFIG (the file), VAULT_ENV_FILE (the env file). An empty variable counts as unset, but for the two lists of
 providers, which it empties.
@@ -35,6 +36,7 @@ from vault.errors import InputError, NotReady
 from vault.files import read_regular
 from vault.guessing import did_you_mean
 from vault.parsing import parse_toml
+from vault.pointers import pointer_in
 from vault.values import MINUTE, length_of_time, parse_provider, text_of
 
 SOURCES = ("environment", "dotenv", "envfile", "stored")
@@ -59,6 +61,9 @@ AUTH_SOURCES = (*SOURCES, *CLOUD_SOURCES)
 LARGEST = 1024 * 1024
 DEFAULT_LEEWAY = 10 * MINUTE
 DEFAULT_LEASE = MINUTE
+
+_OPTIONS = "provider_options"
+_SPELLINGS = {"base_url": "endpoint"}
 
 Canonical = Callable[[str], str | None]
 """The provider that another tool's id stands for; None for an id that stands for itself."""
@@ -213,21 +218,38 @@ class _Reader:
         except InputError as error:
             raise self._wrong(place, error.message) from None
         found = ProviderSettings()
-        for name, inner in self._table(value, *place).items():
+        for name, written, inner in self._pairs(self._table(value, *place), place):
             if name == "leeway":
-                found = replace(found, leeway=self._length(inner, *place, name))
+                found = replace(found, leeway=self._length(inner, *written))
                 continue
+            if name == "api_key":
+                raise self._wrong(written, f"a key is a credential and no setting: {_key_line(provider, inner)}")
             if name not in ProviderSettings.__dataclass_fields__:
                 known = ", ".join(ProviderSettings.__dataclass_fields__)
                 also = _maybe(name, ProviderSettings.__dataclass_fields__)
-                raise self._wrong((*place, name), f"the keys here are {known}{also}")
+                raise self._wrong(written, f"the keys here are {known}{also}")
             if not isinstance(inner, str):
-                raise self._wrong((*place, name), "it must be a text")
+                raise self._wrong(written, "it must be a text")
             if name == "auth_source" and inner not in AUTH_SOURCES:
                 also = _maybe(inner, AUTH_SOURCES)
-                raise self._wrong((*place, name), f"it is one of {', '.join(AUTH_SOURCES)}{also}")
+                raise self._wrong(written, f"it is one of {', '.join(AUTH_SOURCES)}{also}")
             found = replace(found, **{name: inner})  # type: ignore[arg-type]
         return found
+
+    def _pairs(self, table: dict[str, Any], place: tuple[str, ...]) -> list[tuple[str, tuple[str, ...], Any]]:
+        """(key, where it is written, value) of a provider's table and its ``provider_options``, each key once."""
+        written = [((*place, name), inner) for name, inner in table.items() if name != _OPTIONS]
+        options = self._table(table.get(_OPTIONS, {}), *place, _OPTIONS)
+        written += [((*place, _OPTIONS, name), inner) for name, inner in options.items()]
+        found: dict[str, tuple[str, ...]] = {}
+        pairs = []
+        for where, inner in written:
+            name = _SPELLINGS.get(where[-1], where[-1])
+            if name in found:
+                raise self._wrong(where, f"{'.'.join(found[name])} is the same setting: keep one")
+            found[name] = where
+            pairs.append((name, where, inner))
+        return pairs
 
     def _table(self, value: Any, *place: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -254,6 +276,15 @@ class _Reader:
         return NotReady(
             f"{self._path}, line {_line(self._text, place)}: {'.'.join(place)}: {why}", hint="vault config edit"
         )
+
+
+def _key_line(provider: str, value: object) -> str:
+    """The line that keeps what stands as a provider's key. Only a variable's name is repeated."""
+    pointer = pointer_in(value) if isinstance(value, str) else None
+    if pointer is None:
+        return f"vault login {provider} keeps it"
+    named = f"'${{{pointer.target}}}'" if pointer.scheme == "env" and pointer.target.isidentifier() else "REFERENCE"
+    return f"vault login {provider} --reference {named} keeps it"
 
 
 def _maybe(text: str, names: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ BODY = {
     "label",
     "account",
     "reference",
+    "base_url",
     "fingerprint",
     "ownership",
     "refreshable",

@@ -1,7 +1,9 @@
 """BMO, and other programs with a TOML file of providers: ``[providers.NAME]`` with ``api_key``.
 
 A value that is ``${NAME}``, ``$(command)`` or ``keychain:PROVIDER`` is a reference, never run or looked up by an import. A
-provider's ``base_url`` is kept as a fact, and so is its ``type``. Connected, ``api_key`` is ``"$(vault helper token
+provider's ``base_url`` is kept as a fact, and so is its ``type``. ``[providers.NAME.provider_options]`` of Bedrock that names a
+profile of AWS's own files is a credential of that mode; any others are settings, which an import names: copied as they are
+they hold in the vault's settings too. Connected, ``api_key`` is ``"$(vault helper token
 PROVIDER)"``, which such programs run whenever they need the key. Comments and everything else in the file stay.
 
 BMO has ids of its own for some providers (``gemini`` is ``google``): they are translated in both directions. A table that is
@@ -11,14 +13,14 @@ there keeps its name, and so does a credential that came with another name than 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import structs
 
 from vault.errors import InputError, NotFound, VaultError
-from vault.events.credentials import AnyCredential, ApiKey, Reference, Token
+from vault.events.credentials import AnyCredential, ApiKey, Cloud, Reference, Token
 from vault.interop.commands import words_of
 from vault.interop.documents import toml_bytes, toml_in
 from vault.interop.entries import key_or_reference, original_label, ownership_of
@@ -29,12 +31,15 @@ from vault.interop.sources import kind_of, shown_name
 from vault.interop.tools import Orders, Tool
 from vault.pointers import pointer_in
 from vault.providers import aliases, catalogue
+from vault.providers.cloud import family_of_id
+from vault.settings import ProviderSettings, settings_path
 from vault.spelling import provider_original
 from vault.values import MAIN_AGENT, ProviderId, foreign_provider, provider_of
 
 NAME, _TITLE = "bmo", "BMO"
 _FACTS = ("base_url", "type")
 _KEPT = "bmo"
+_OPTIONS = "provider_options"
 _FOLLOWED = ("env", "command", "keychain", "keyring")
 _ASKS = "helper token"
 _ELSEWHERE = "another server than it belongs to"
@@ -54,34 +59,83 @@ def read(source: Path | None, environ: Mapping[str, str], home: Path) -> Finding
     findings = Findings(NAME, [str(p) for p in files])
     for path in files:
         for name, table in _providers(toml_in(path)).items():
-            if not isinstance(table, Mapping) or "api_key" not in table:
+            if not isinstance(table, Mapping):
                 continue
-            try:
-                credential = credential_of(table)
-                whose = home_of(_provider_called(str(name)), table.get("base_url"), environ)
-                provider, profile = whose.provider, whose.profile
-                first = next((f for f in findings.found if f.profile == profile), None)
-                if first is not None:
-                    raise InputError(f"{first.path} has a key for {provider} already, which comes first")
-                if name != _known(provider) or whose.base_url:
-                    credential = structs.replace(credential, extra={_KEPT: {"id": str(name)}})
-            except InputError as error:
-                findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
-                continue
-            ownership, why = ownership_of(provider, credential, _TITLE)
-            findings.found.append(
-                Found(
-                    MAIN_AGENT,
-                    profile,
-                    credential,
-                    str(path),
-                    original_label(profile, name),
-                    ownership=ownership,
-                    why=why,
-                    base_url=whose.base_url,
-                )
-            )
+            if "api_key" in table:
+                _take(findings, path, str(name), table, credential_of, environ)
+            if isinstance(table.get(_OPTIONS), Mapping):
+                _take_options(findings, path, str(name), table, environ)
     return findings
+
+
+def _take(
+    findings: Findings,
+    path: Path,
+    name: str,
+    table: Mapping[str, Any],
+    made: Callable[[Mapping[str, Any]], AnyCredential],
+    environ: Mapping[str, str],
+) -> None:
+    """Take the credential that is made of a table, or say why not."""
+    try:
+        credential = made(table)
+        whose = home_of(_provider_called(name), table.get("base_url"), environ)
+        provider, profile = whose.provider, whose.profile
+        first = next((f for f in findings.found if f.profile == profile), None)
+        if first is not None:
+            raise InputError(f"{first.path} has a key for {provider} already, which comes first")
+        if name != _known(provider) or whose.base_url:
+            credential = structs.replace(credential, extra={_KEPT: {"id": name}})
+    except InputError as error:
+        findings.skipped.append(Skipped(shown_name(name), str(path), error.message))
+        return
+    ownership, why = ownership_of(provider, credential, _TITLE)
+    label = original_label(profile, name)
+    findings.found.append(
+        Found(
+            MAIN_AGENT,
+            profile,
+            credential,
+            str(path),
+            label,
+            ownership=ownership,
+            why=why,
+            base_url=whose.base_url,
+        )
+    )
+
+
+def _take_options(
+    findings: Findings, path: Path, name: str, table: Mapping[str, Any], environ: Mapping[str, str]
+) -> None:
+    """A profile of AWS's own files, where the options name one and there is no key; else say where the options belong."""
+    options, called = table[_OPTIONS], f"{shown_name(name)}.{_OPTIONS}"
+    names_one = options.get("profile") and options.get("auth_source", "profile") == "profile"
+    if names_one and "api_key" not in table and _is_bedrock(name):
+        _take(findings, path, name, table, _mode_of, environ)
+    else:
+        place = settings_path(environ)
+        why = f"these are settings and no credential; copied as they are into {place} they hold here too"
+        findings.skipped.append(Skipped(called, str(path), why))
+    for key in options:
+        if key not in ProviderSettings.__dataclass_fields__ and key != "base_url":
+            findings.skipped.append(Skipped(f"{called}.{shown_name(key)}", str(path), "the vault has no such setting"))
+
+
+def _is_bedrock(name: str) -> bool:
+    try:
+        return family_of_id(_provider_called(name)) == "bedrock"
+    except InputError:
+        return False
+
+
+def _mode_of(table: Mapping[str, Any]) -> AnyCredential:
+    """The cloud mode that a table's options ask for."""
+    facts = {key: value for key, value in table[_OPTIONS].items() if key in ("profile", "region", "endpoint")}
+    for key, value in facts.items():
+        if not isinstance(value, str):
+            raise InputError(f"{key} in its {_OPTIONS} is not a text")
+    return Cloud(mode="profile", facts={key: str(value) for key, value in facts.items()})
 
 
 def credential_of(table: Mapping[str, Any]) -> AnyCredential:
