@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vault.commands.candidates import CHILD_WAYS, moved_variables
+from vault.commands.candidates import CHILD_WAYS
 from vault.commands.naming import with_agent
 from vault.commands.ready import Ready
 from vault.context import Context
@@ -47,10 +47,12 @@ def addressed(context: Context, ready: Ready, base_url: str, way: str) -> Ready:
         return replace(ready, base_url=base_url, address=carried, removed=ready.removed | others)
     if way not in CHILD_WAYS or ready.event.source.startswith("env:"):
         return ready
-    address = moved_variables(context, provider, dotenv=False).get("environment", "")
-    if not address:
+    endpoint = context.settings.provider(provider).endpoint
+    astray = base_urls.led_astray(provider, context.environ)
+    gone = {name: address for name, address in astray.items() if not base_urls.same(address, endpoint)}
+    if not gone:
         return ready
-    gone = [n for n in base_urls.movers(provider) if context.environ.get(n, "").strip()]
+    address = next(iter(gone.values()))
     hint = with_agent(f"vault login {provider} --base-url {address}", ready.event.owner)
     note = f"{' and '.join(gone)} ({address}) is taken out, for the credential is not known to belong there (if it does: {hint})"
     return replace(ready, removed=ready.removed | frozenset(gone), note="; ".join(n for n in (ready.note, note) if n))

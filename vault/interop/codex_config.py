@@ -109,7 +109,7 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
 
 def _leads(name: str, target: Target) -> bool:
     """Whether a variable of the environment leads OpenAI's programs to another server."""
-    return bool(base_urls.moved_by("openai", {name: target.environ.get(name, "")})[1])
+    return name in base_urls.led_astray("openai", target.environ)
 
 
 def scrub(found: Sequence[Found], link: Link, target: Target) -> Plan:

@@ -27,7 +27,7 @@ from vault.interop.styled import mode_of
 from vault.interop.tools import Orders, Tool
 from vault.pointers import pointer_in
 from vault.providers import catalogue
-from vault.providers.base_urls import carried, moved_by, movers
+from vault.providers.base_urls import carried, led_astray, moved_by, movers
 from vault.values import MAIN_AGENT, ProfileId, ProviderId, Secret, name_of, profile_id, provider_of
 from vault.variables import is_credentials
 
@@ -154,7 +154,7 @@ def inject(outgoing: Sequence[Outgoing], target: Target) -> Injection:
 
 def _leads(profile: ProfileId, name: str, target: Target) -> bool:
     """Whether a variable of the environment leads to another server."""
-    return bool(moved_by(provider_of(profile), {name: target.environ.get(name, "")})[1])
+    return name in led_astray(provider_of(profile), target.environ)
 
 
 def _elsewhere(one: Outgoing, variables: Mapping[str, str], environ: Mapping[str, str]) -> str:

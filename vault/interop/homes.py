@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError
 from vault.pointers import pointer_in
 from vault.providers import base_urls, catalogue
@@ -51,8 +52,8 @@ def home_of(provider: ProviderId, address: object, environ: Mapping[str, str], n
 def fits(provider: str, base_url: str, address: object, environ: Mapping[str, str]) -> bool:
     """Whether a credential may go where a tool's own setting of a provider's address leads. ``base_url`` is its server, if any.
 
-    A credential of a provider of one's own that is known to belong nowhere may go where the tool has it. No is the answer for an
-    address that can't be known now.
+    A provider's own credential may go to this machine too: a person's own proxy. One of a provider of one's own that is known to
+    belong nowhere may go where the tool has it. No is the answer for an address that can't be known now.
     """
     try:
         url = address_in(address, environ)
@@ -61,7 +62,7 @@ def fits(provider: str, base_url: str, address: object, environ: Mapping[str, st
     if not url or base_urls.is_own(provider, url):
         return not base_url
     if not base_url:
-        return catalogue.provider(provider) is None or base_urls.owner_of(url) == provider
+        return catalogue.provider(provider) is None or is_loopback_url(url) or base_urls.owner_of(url) == provider
     return base_urls.same(base_url, url)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vault.addresses import is_loopback_url
 from vault.errors import InputError, NotFound
 from vault.events.credentials import ApiKey, OAuth, Token
 from vault.interop.commented import Commented, commented_in
@@ -161,6 +162,8 @@ def _is_of(one: Outgoing, name: str, address: str, environ: Mapping[str, str]) -
         home = _home(name, address, environ)
     except InputError:
         return False
+    if not one.base_url and home.provider == one.provider and is_loopback_url(home.base_url):
+        return True
     legacy = bool(home.base_url) and not one.base_url and one.provider == host_of(address)
     return legacy or (home.provider, home.base_url) == (one.provider, one.base_url)
 

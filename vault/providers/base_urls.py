@@ -3,7 +3,8 @@
 An address is compared in one spelling: scheme and host in lower case, no port that is the scheme's own, no slash at its end.
 Two that differ in scheme, host, port or path are two. A provider's own addresses are the one in the embedded catalogue (never
 that of a fetched one) and those listed here: its regions, and its other names. Hosts under which customers' servers stand are
-no pattern here. A server on this machine is own to a provider that runs there, and to no other.
+no pattern here. A server on this machine is own to a provider that runs there, and to no other: a key that is kept with its
+address is that server's. A provider's own key may be sent to one, where a person's own setting leads there.
 
 ``CARRIERS`` are the variables that lead a provider's programs to another server. A credential of another server goes into an
 environment together with all of them, or not at all; with a provider's own key none of them may stay.
@@ -195,6 +196,15 @@ def moved_by(provider: str, variables: Mapping[str, str]) -> tuple[str, str]:
         except InputError:
             return name, value
     return "", ""
+
+
+def led_astray(provider: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that lead a credential of the provider's own where it may not go, with the addresses they hold.
+
+    It may go to a server on this machine, which is a person's own proxy.
+    """
+    moved = (moved_by(provider, {name: variables.get(name, "")}) for name in movers(provider))
+    return {name: address for name, address in moved if address and not is_loopback_url(address)}
 
 
 def _fits(pattern: str, place: str) -> bool:
