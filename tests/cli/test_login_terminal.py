@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.cli.running import Real, ended, terminal
 from tests.support import Canary, Files
+from vault.providers import catalogue, key_pages
 
 pytestmark = pytest.mark.usefixtures("files")
 
@@ -68,6 +71,44 @@ def test_a_new_id_may_be_typed_at_the_choice(real: Real) -> None:
         child.sendline("fake-key")
         assert ended(child)[0] == 0
     assert real("get", "my-own-thing").out == "fake-key\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("groq",), "get one at https://console.groq.com/keys"),
+        (("nano-gpt",), "its documentation: https://docs.nano-gpt.com"),
+        (("mine", "--custom"), ""),
+        (("groq", "--base-url", "https://llm.corp.example/v1"), ""),
+    ],
+    ids=["page", "documentation", "custom", "another-server"],
+)
+def test_the_page_to_get_a_key_at_is_shown_at_the_prompt(files: Files, words: tuple[str, ...], where: str) -> None:
+    with terminal("login", *words) as child:
+        child.expect_exact("API key for ")
+        said = (child.before or "").strip()
+        child.sendcontrol("c")
+        ended(child)
+    assert said.endswith(where)
+    assert ("http" in said) == bool(where)
+
+
+@pytest.mark.usefixtures("files")
+def test_the_page_is_not_told_where_a_key_is_given(real: Real) -> None:
+    assert "http" not in real("login", "groq", "--stdin", stdin="fake-key").err
+
+
+def test_every_page_is_of_a_provider_there_is_and_is_https() -> None:
+    pages = key_pages._pages()
+    assert set(pages) <= {p.id for p in catalogue.providers()}
+    assert all(page.startswith("https://") for page in pages.values())
+    assert all(key_pages.where_to_get(p.id) for p in catalogue.providers())
+
+
+def test_a_fetched_catalogue_names_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = replace(next(p for p in catalogue.providers() if p.id == "nano-gpt"), doc="https://evil.example")
+    monkeypatch.setattr(catalogue, "_catalogue", lambda: {elsewhere.id: elsewhere})
+    assert key_pages.where_to_get("nano-gpt") == "its documentation: https://docs.nano-gpt.com"
 
 
 def test_an_empty_answer_is_refused(files: Files) -> None:

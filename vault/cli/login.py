@@ -160,6 +160,8 @@ def login(
                     "there is no terminal to ask for the secret",
                     hint=f"{wanted.line()} at a terminal, or give it with --stdin, --from-file PATH or --from-fd N",
                 )
+            if not (stdin or from_file or from_fd is not None):
+                _tell_page(context, provider_of(target), server)
             shown = "token" if kind == "token" else "API key"
             secret = read_secret(
                 f"{shown} for {target}: ", stdin=stdin, from_file=from_file, from_fd=from_fd, no_input=no_input
@@ -181,6 +183,15 @@ def login(
         now = context.clock.now()
         known = context.queries.agents().names()
     _told(done, now, json, known)
+
+
+def _tell_page(context: Context, provider: str, server: str | None) -> None:
+    """Where a key that is about to be asked for is got; nothing for one of another server."""
+    from vault.providers.key_pages import where_to_get
+
+    where = "" if server or context.settings.provider(provider).endpoint else where_to_get(provider)
+    if where:
+        output.say(output.printable(where))
 
 
 def _told(done: LoggedIn, now: int, json: bool, agents: Sequence[str]) -> None:
