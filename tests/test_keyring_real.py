@@ -162,3 +162,21 @@ def test_a_keyring_that_nobody_unlocked_is_a_clear_error(tmp_path: Path) -> None
     assert name is None
     assert code == 69
     assert message.startswith("the OS keyring ")
+
+
+def test_where_nobody_may_be_asked_the_keyring_is_read_only_while_it_is_open(tmp_path: Path) -> None:
+    quietly = "status(lambda: unlock([slot], VAULT, Ways({}, quiet=True))[1].slot)"
+    opened, other = session(
+        tmp_path,
+        f"""
+daemon()
+slot = make_slot(1, KEYRING, SECRET, ROOT_KEY, VAULT)
+keyring_write(VAULT.hex(), SECRET)
+print(json.dumps({quietly}))
+import secretstorage
+secretstorage.get_default_collection(secretstorage.dbus_init()).lock()
+print(json.dumps({quietly}))
+""",
+    )
+    assert opened == 1
+    assert other == [77, "the OS keyring could ask a person, so it is not read"]

@@ -197,6 +197,18 @@ print(json.dumps([name, missing, read, opened, keyring_read(VAULT.hex()), len(fa
     assert (missing, read, opened, gone, plain) == (None, True, 1, None, 0)
 
 
+def test_where_nobody_may_be_asked_a_keyring_that_is_not_known_is_not_read(tmp_path: Path) -> None:
+    ((answer,),) = run(
+        tmp_path,
+        "fake_backends.Good",
+        """
+keyring_write(VAULT.hex(), SECRET)
+print(json.dumps([status(lambda: unlock([BY_KEYRING], VAULT, Ways({}, quiet=True)))]))
+""",
+    )
+    assert answer == [77, "the OS keyring could ask a person, so it is not read"]
+
+
 def test_a_forgetful_keyring_is_noticed(tmp_path: Path) -> None:
     (answer,) = run(tmp_path, "fake_backends.Forgets", "print(json.dumps(status(lambda: keyring_write('a', SECRET))))")
     assert answer == [69, "the OS keyring took the key and did not give it back"]

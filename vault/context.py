@@ -13,7 +13,7 @@ from typing import Any
 from vault.crypto.keys import KEY, VaultKeys, new_epoch
 from vault.crypto.keyslots import PASSPHRASE, Slot
 from vault.envfile import EnvFile, read_env_file
-from vault.errors import Conflict, IntegrityError, NotReady, StorageError, WrongExpectedVersion
+from vault.errors import Conflict, IntegrityError, NotReady, StorageError, TryAgain, WrongExpectedVersion
 from vault.events.codec import Actor
 from vault.events.types import SlotFacts, VaultCreated
 from vault.log.anchor import Anchor
@@ -253,14 +253,15 @@ def open_context(
 ) -> Context:
     """Open and unlock the vault. ``ways.places`` and ``ways.last`` are filled from the state folder.
 
-    Key slots that aren't those of the log are an error, unless ``strange_slots`` are what the command is for.
-    Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError.
+    Key slots that aren't those of the log are an error, unless ``strange_slots`` are what the command is for. Where ``ways`` are
+    quiet, the vault is only read, and not waited for.
+    Raises NotReady, Locked, Unavailable, IntegrityError, NewerVersion, StorageError; TryAgain when it is busy.
     """
     from vault.unlock import read_last, read_places, remember_last
 
     env_file = read_env_file(ways.environ)
     settings = read_settings(ways.environ, canonical)
-    database = Database(places.database)
+    database = Database(places.database, reading_only=ways.quiet)
     try:
         vault_id, slots, epochs = read_slots(database)
         remembered = places.unlocking(vault_id)
@@ -281,7 +282,7 @@ def open_context(
             env_file,
         )
         context.store.check_anchor()
-        _bring_up(context)
+        _bring_up(context, quiet=ways.quiet)
         if not strange_slots and context.store.rollback is None:
             _check_slots(context)
         return context
@@ -339,9 +340,11 @@ def _check_slots(context: Context) -> None:
     check_slots(known, found)
 
 
-def _bring_up(context: Context) -> None:
+def _bring_up(context: Context, *, quiet: bool) -> None:
     """Rebuild the projections when this vault's code reads them otherwise than the code that wrote them."""
     with context.database.reading() as connection:
         stored = dict(connection.execute("SELECT model, model_version FROM checkpoints").fetchall())
     if stored != CHECKPOINTS and context.store.rollback is None:
+        if quiet:
+            raise TryAgain("the read models have yet to be rebuilt", hint="any other command does it")
         rebuild(context.store, context.projections)

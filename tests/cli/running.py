@@ -26,9 +26,12 @@ import pytest
 from tests.support import Files, FixedClock, make_files
 from vault.cli.main import run
 from vault.commands.agents import add_agent
+from vault.commands.keys import Choice, initialise
 from vault.commands.login import log_in, log_out
 from vault.commands.rotation import report, set_order
+from vault.context import Places
 from vault.events.credentials import ApiKey, Token
+from vault.unlock import Ways
 from vault.values import DAY, MAIN_AGENT, SECOND, AgentId, Instant, ProfileId, ProviderId
 
 VAULT = Path(sys.executable).with_name("vault")
@@ -230,6 +233,14 @@ def furnish(folder: Path) -> Files:
         path.touch(mode=0o600)
         path.write_bytes(content)
     return Files(folder)
+
+
+def with_passphrase(folder: Path) -> dict[str, str]:
+    """A new vault that opens with a passphrase alone, ``fake passphrase``: what names it in the environment."""
+    place = Places(folder / "data" / "vault.db", folder / "state")
+    ways = Ways({"VAULT_PASSPHRASE": "fake passphrase"})
+    initialise(place, Choice("passphrase"), ways, kdf={"m": 19 * 1024, "t": 1, "p": 1})
+    return {"VAULT_DATABASE": str(place.database), "VAULT_STATE": str(place.state)}
 
 
 SECRETS = {

@@ -27,6 +27,7 @@ WITHOUT = {
     "config edit": "an editor for a person",
     "helper": "speaks the tools' own protocols",
     "help": "text for people",
+    "completion": "scripts for shells",
 }
 NOT_PRINTED_HERE = {
     "vault.why/1": {"further[].name", "further[].also_of[]"},  # tests/cli/test_further_names.py

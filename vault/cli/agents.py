@@ -38,7 +38,9 @@ def list_agents(json: JsonOption = False, no_input: NoInputOption = False) -> No
 @app.command("add")
 def add(
     agent: AgentArgument,
-    parent: Annotated[str, typer.Option("--inherit", "--from", help="Its parent.")] = MAIN_AGENT,
+    parent: Annotated[
+        str, typer.Option("--inherit", "--from", help="Its parent.", autocompletion=complete_agent)
+    ] = MAIN_AGENT,
     none: NoParent = False,
     reason: ReasonOption = "",
     command_id: CommandOption = "",
@@ -57,7 +59,7 @@ def add(
 @app.command("inherit")
 def inherit(
     agent: AgentArgument,
-    parent: Annotated[str, typer.Option("--from", help="Its new parent.")] = "",
+    parent: Annotated[str, typer.Option("--from", help="Its new parent.", autocompletion=complete_agent)] = "",
     none: NoParent = False,
     reason: ReasonOption = "",
     command_id: CommandOption = "",

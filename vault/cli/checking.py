@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vault.cli import output, streams
-from vault.cli.session import JsonOption, NoInputOption, ReasonOption, opened
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, one_of, opened
 from vault.errors import EXIT_STATUSES, UsageError
 from vault.values import MAIN_AGENT
 
@@ -95,7 +95,11 @@ def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
 def doctor(
     cloud: Annotated[
         str,
-        typer.Argument(metavar="[bedrock|vertex|azure|PROVIDER]", help="Only a cloud family, or one of its providers."),
+        typer.Argument(
+            metavar="[bedrock|vertex|azure|PROVIDER]",
+            help="Only a cloud family, or one of its providers.",
+            autocompletion=one_of("bedrock", "vertex", "azure"),
+        ),
     ] = "",
     fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed here, asking before each.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Fix without asking.")] = False,

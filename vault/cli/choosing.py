@@ -18,6 +18,7 @@ from vault.cli.session import (
     agent_id,
     complete_profile,
     complete_provider,
+    one_of,
     opened,
 )
 from vault.errors import UsageError
@@ -65,7 +66,13 @@ def why(
     provider: ProviderArgument,
     agent: AgentOption = "main",
     purpose: Annotated[
-        str, typer.Option("--for", metavar="USE", help="What it would be used for: get, helper, exec or env.")
+        str,
+        typer.Option(
+            "--for",
+            metavar="USE",
+            help="What it would be used for: get, helper, exec or env.",
+            autocompletion=one_of("get", "helper", "exec", "env"),
+        ),
     ] = "get",
     json: JsonOption = False,
     no_input: NoInputOption = False,
@@ -270,11 +277,27 @@ def unpin(
     _tell("unpin", json, done.position, f"agent {name} no longer has a pin for {wanted}", provider=wanted, agent=name)
 
 
+def _complete_failure(incomplete: str) -> list[str]:
+    from vault.model.health import FAILURES
+
+    return one_of(*FAILURES)(incomplete)
+
+
 def report(
     profile: ProfileArgument,
-    outcome: Annotated[str, typer.Argument(metavar="success|failure", help="Whether the use worked.")],
+    outcome: Annotated[
+        str,
+        typer.Argument(
+            metavar="success|failure", help="Whether the use worked.", autocompletion=one_of("success", "failure")
+        ),
+    ],
     failure: Annotated[
-        str, typer.Option("--reason", help="rate_limit, overloaded, timeout, auth, auth_permanent, billing, …")
+        str,
+        typer.Option(
+            "--reason",
+            help="rate_limit, overloaded, timeout, auth, auth_permanent, billing, …",
+            autocompletion=_complete_failure,
+        ),
     ] = "",
     until: Annotated[str, typer.Option("--until", help="The reset time that the provider gave (ISO).")] = "",
     retry_after: Annotated[str, typer.Option("--retry-after", help="The wait that the provider gave: 30s, 5m.")] = "",

@@ -11,15 +11,28 @@ from typing import Annotated
 import typer
 
 from vault.cli import output, streams
-from vault.cli.session import AgentOption, agent_id, opened
+from vault.cli.session import AgentOption, agent_id, complete_tool, one_of, opened
 from vault.errors import UsageError, VaultError
+
+
+def _complete_helper(incomplete: str) -> list[str]:
+    from vault.interop.helpers import MODULES
+
+    return one_of(*MODULES)(incomplete)
 
 
 def helper(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The protocol; without one they are listed.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="The protocol; without one they are listed.", autocompletion=_complete_helper)
+    ] = "",
     agent: AgentOption = "main",
-    tool: Annotated[str, typer.Option("--tool", help="Who asks, for the history; else the program that called.")] = "",
+    tool: Annotated[
+        str,
+        typer.Option(
+            "--tool", help="Who asks, for the history; else the program that called.", autocompletion=complete_tool
+        ),
+    ] = "",
     no_input: Annotated[bool, typer.Option("--no-input", hidden=True)] = True,  # noqa: ARG001 - helpers never ask
 ) -> None:
     """Answer a tool in its own protocol. Never prompts; an error is one line on stderr."""

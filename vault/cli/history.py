@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vault.cli import output, streams
-from vault.cli.session import JsonOption, NoInputOption, complete_agent, complete_profile, complete_provider, opened
+from vault.cli.session import (
+    JsonOption,
+    NoInputOption,
+    complete_agent,
+    complete_profile,
+    complete_provider,
+    one_of,
+    opened,
+)
 from vault.errors import UsageError
 from vault.values import MAIN_AGENT, parse_agent
 
@@ -23,6 +31,12 @@ DEFAULT_LIMIT = 50
 COLUMNS = ("position", "at", "type", "agent", "profile", "user", "host", "pid", "program", "way", "reason", "text")
 
 
+def _complete_type(incomplete: str) -> list[str]:
+    from vault.events.types import EVENT_TYPES
+
+    return one_of(*EVENT_TYPES)(incomplete)
+
+
 def history(
     agent: Annotated[str, typer.Option("--agent", "-a", help="Only this agent.", autocompletion=complete_agent)] = "",
     provider: Annotated[
@@ -30,7 +44,8 @@ def history(
     ] = "",
     profile: Annotated[str, typer.Option("--profile", help="Only this profile.", autocompletion=complete_profile)] = "",
     types: Annotated[
-        list[str] | None, typer.Option("--type", help="Only this type of event (repeat for more).")
+        list[str] | None,
+        typer.Option("--type", help="Only this type of event (repeat for more).", autocompletion=_complete_type),
     ] = None,
     actor: Annotated[str, typer.Option("--actor", help="Only this OS user or program.")] = "",
     since: Annotated[str, typer.Option("--since", help="From: 2h, monday, 2026-01-31, 2026-01-31T09:30.")] = "",

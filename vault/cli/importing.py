@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.cli import output
-from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, opened
-from vault.cli.tools import DryOption, YesOption, complete_tool, own_command
+from vault.cli.session import JsonOption, NoInputOption, ReasonOption, can_ask, complete_tool, opened
+from vault.cli.tools import DryOption, YesOption, own_command
 from vault.errors import IntegrityError, NotFound, UsageError, VaultError
 from vault.values import MAIN_AGENT
 

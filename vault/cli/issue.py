@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.cli import output, streams
-from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, complete_profile, opened
+from vault.cli.session import (
+    AgentOption,
+    JsonOption,
+    NoInputOption,
+    ReasonOption,
+    agent_id,
+    complete_target,
+    complete_tool,
+    one_of,
+    opened,
+)
 from vault.errors import NotFound, Unavailable, UsageError, VaultError
 from vault.providers.cloud import OVERRIDE
 
@@ -24,13 +34,16 @@ if TYPE_CHECKING:
     from vault.values import Secret
 
 ProvidersOption = Annotated[
-    list[str] | None, typer.Option("--provider", "-p", help="Only this provider or profile (repeat for more).")
+    list[str] | None,
+    typer.Option(
+        "--provider", "-p", help="Only this provider or profile (repeat for more).", autocompletion=complete_target
+    ),
 ]
 
 
 def get(
     what: Annotated[
-        str, typer.Argument(metavar="PROVIDER|PROFILE", help="What to hand out.", autocompletion=complete_profile)
+        str, typer.Argument(metavar="PROVIDER|PROFILE", help="What to hand out.", autocompletion=complete_target)
     ],
     agent: AgentOption = "main",
     reason: ReasonOption = "",
@@ -77,7 +90,12 @@ def get(
 def env(
     provider: ProvidersOption = None,
     agent: AgentOption = "main",
-    shell: Annotated[str, typer.Option("--shell", help="sh (bash, zsh, …), fish or powershell.")] = "sh",
+    shell: Annotated[
+        str,
+        typer.Option(
+            "--shell", help="sh (bash, zsh, …), fish or powershell.", autocompletion=one_of("sh", "fish", "powershell")
+        ),
+    ] = "sh",
     reason: ReasonOption = "",
     json: JsonOption = False,
     no_input: NoInputOption = False,
@@ -113,7 +131,9 @@ def exec_(
     tool: Annotated[
         str,
         typer.Option(
-            "--tool", help="The tool that PROGRAM is (vault tools): it gets its credentials in the way that suits it."
+            "--tool",
+            help="The tool that PROGRAM is (vault tools): it gets its credentials in the way that suits it.",
+            autocompletion=complete_tool,
         ),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print errors as JSON; stdout is the program's.")] = False,  # noqa: ARG001 - main looks at it

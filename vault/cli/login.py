@@ -20,7 +20,8 @@ from vault.cli.session import (
     agent_id,
     can_ask,
     complete_profile,
-    complete_provider,
+    complete_target,
+    one_of,
     opened,
     read_secret,
     refuse_secret_argument,
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
 def login(
     what: Annotated[
         str,
-        typer.Argument(metavar="[PROVIDER]", help="A provider, or provider:name.", autocompletion=complete_provider),
+        typer.Argument(metavar="[PROVIDER]", help="A provider, or provider:name.", autocompletion=complete_target),
     ] = "",
     extra: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    profile: Annotated[str, typer.Option("--profile", help="The profile's name (or provider:name).")] = "",
+    profile: Annotated[
+        str, typer.Option("--profile", help="The profile's name (or provider:name).", autocompletion=complete_profile)
+    ] = "",
     agent: AgentOption = "main",
-    kind: Annotated[str, typer.Option("--kind", help="api_key or token.")] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", help="api_key or token.", autocompletion=one_of("api_key", "token"))
+    ] = "",
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the secret from standard input.")] = False,
     from_file: Annotated[str, typer.Option("--from-file", help="Read the secret from a file.")] = "",
     from_fd: Annotated[int | None, typer.Option("--from-fd", help="Read the secret from a file descriptor.")] = None,

@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "provider": ("providers", "app", "More", "Providers"),
     "config": ("config", "app", "More", "Settings"),
     "exit-codes": ("checking", "exit_codes", "More", "What the exit statuses mean"),
+    "completion": ("completing", "completion", "More", "Let the shell complete words"),
     "help": ("explaining", "help_", "More", "How a command is used"),
 }
 
@@ -128,6 +129,7 @@ def _keep_plain() -> None:
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
     help="An event-sourced, encrypted credential vault for AI agents.",
@@ -148,18 +150,45 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show(wanted: bool) -> None:
+    if wanted:
+        from vault.cli.completing import completion
+
+        completion()
+        raise typer.Exit
+
+
+def _install(wanted: bool) -> None:
+    if wanted:
+        from vault.cli.completing import completion
+
+        completion(install=True)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", callback=_install, is_eager=True, help="Install vault completion."),
+    ] = False,
+    show_completion: Annotated[
+        bool, typer.Option("--show-completion", callback=_show, is_eager=True, help="Print vault completion.")
     ] = False,
 ) -> None:
     """An event-sourced, encrypted credential vault for AI agents."""
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit, or answer a shell that asks what a line could go on with."""
     streams.prepare()
+    if COMPLETING in os.environ:
+        from vault.cli.completing import answer
+
+        sys.exit(answer(app))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -169,7 +198,7 @@ def run(arguments: list[str]) -> int:
     While it runs, the settings of the env file stand in the environment where that is silent.
     """
     added: dict[str, str] = {}
-    if COMPLETING in os.environ or any(not a.startswith("-") for a in arguments[:1]):
+    if any(not a.startswith("-") for a in arguments[:1]):
         from vault.envfile import settled
 
         added = {name: value for name, value in settled(os.environ).items() if os.environ.get(name) != value}

@@ -16,6 +16,7 @@ from vault.cli.session import (
     can_ask,
     complete_profile,
     complete_provider,
+    complete_target,
     opened,
 )
 from vault.errors import TokenReplaced, UsageError, VaultError
@@ -130,7 +131,7 @@ def _agreed(error: TokenReplaced) -> bool:
 
 def probe(
     what: Annotated[
-        str, typer.Argument(metavar="[PROVIDER|PROFILE]", help="What to probe.", autocompletion=complete_profile)
+        str, typer.Argument(metavar="[PROVIDER|PROFILE]", help="What to probe.", autocompletion=complete_target)
     ] = "",
     everything: Annotated[
         bool, typer.Option("--all", help="Every profile the agent sees, and every variable that would be used.")

@@ -15,6 +15,7 @@ from vault.cli.session import (
     ReasonOption,
     agent_id,
     complete_profile,
+    complete_provider,
     opened,
 )
 from vault.errors import IntegrityError, UsageError, VaultError
@@ -31,7 +32,9 @@ def restore(
     to: Annotated[int | None, typer.Option("--to", min=1, help="The position of the event to go back to.")] = None,
     at: Annotated[str, typer.Option("--at", help="A time at which it was right: 2h, monday, 2026-01-31T09:30.")] = "",
     order: Annotated[bool, typer.Option("--order", help="Restore the order for a provider.")] = False,
-    provider: Annotated[str, typer.Option("--provider", "-p", help="The provider, with --order.")] = "",
+    provider: Annotated[
+        str, typer.Option("--provider", "-p", help="The provider, with --order.", autocompletion=complete_provider)
+    ] = "",
     probe: Annotated[bool, typer.Option("--probe", help="Then ask the provider whether it still works.")] = False,
     agent: AgentOption = "main",
     reason: ReasonOption = "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,21 +22,48 @@ if TYPE_CHECKING:
     from vault.unlock import Ways
 
 
-def complete_profile(incomplete: str) -> list[str]:
-    """Profile ids for the shell, only where the vault opens without asking anybody."""
-    return [p for p in _completions("profiles") if p.startswith(incomplete)]
+def complete_profile(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Profile ids for the shell, where the vault opens without asking anybody."""
+    from vault.cli.completing import profiles
+
+    return profiles(ctx, incomplete)
 
 
-def complete_agent(incomplete: str) -> list[str]:
-    """Agent ids for the shell."""
-    return [a for a in _completions("agents") if a.startswith(incomplete)]
+def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What may be written for a provider or a profile: profiles and their providers, and what the catalogue has."""
+    from vault.cli.completing import targets
+
+    return targets(ctx, incomplete)
+
+
+def complete_agent(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Agent ids for the shell, where the vault opens without asking anybody."""
+    from vault.cli.completing import agents
+
+    return agents(ctx, incomplete)
 
 
 def complete_provider(incomplete: str) -> list[str]:
     """Provider ids for the shell."""
-    from vault.providers.catalogue import providers
+    from vault.cli.completing import providers
 
-    return [p.id for p in providers() if p.id.startswith(incomplete)]
+    return providers(incomplete)
+
+
+def complete_tool(incomplete: str) -> list[str]:
+    """Tool names for the shell."""
+    from vault.interop.tools import MODULES
+
+    return one_of(*MODULES)(incomplete)
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """What completes one of these words for the shell."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
 
 
 AgentOption = Annotated[
@@ -116,15 +144,20 @@ def places() -> Places:
 
 
 @contextmanager
-def opened(agent: str, *, no_input: bool = False, way: str = "cli", strange_slots: bool = False) -> Iterator[Context]:
-    """Open and unlock the vault for a command. ``strange_slots`` is for those that look at key slots that aren't the log's.
+def opened(
+    agent: str, *, no_input: bool = False, way: str = "cli", strange_slots: bool = False, quiet: bool = False
+) -> Iterator[Context]:
+    """Open and unlock the vault for a command.
+
+    ``strange_slots`` is for those that look at key slots that aren't the log's; ``quiet`` for those where nothing may ask a
+    person, in whatever way.
 
     When the log was rolled back, what only reads still answers, and the command ends with that error all the same.
     """
     from vault.context import current_actor, open_context
 
     actor = current_actor(os.environ, way, agent)
-    context = open_context(places(), ways(no_input), actor=actor, strange_slots=strange_slots)
+    context = open_context(places(), replace(ways(no_input), quiet=quiet), actor=actor, strange_slots=strange_slots)
     try:
         rolled_back = context.store.rollback
         yield context
@@ -165,17 +198,3 @@ def refuse_secret_argument(extra: list[str] | None) -> None:
     """Refuse arguments too many where one could be a secret. Raises UsageError, which doesn't repeat it."""
     if extra:
         raise UsageError(RULE, hint=ADVICE)
-
-
-def _completions(what: str) -> list[str]:
-    from vault.errors import VaultError
-
-    try:
-        with opened(os.environ.get("VAULT_AGENT", ""), no_input=True) as context:
-            if what == "agents":
-                return context.queries.agents().names()
-            from vault.projections.queries import View
-
-            return sorted(View(context.queries, agent_id(os.environ.get("VAULT_AGENT", ""))).visible())
-    except VaultError:
-        return []

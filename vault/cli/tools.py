@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vault.cli import output, streams
-from vault.cli.session import AgentOption, JsonOption, NoInputOption, ReasonOption, agent_id, can_ask, opened
+from vault.cli.session import (
+    AgentOption,
+    JsonOption,
+    NoInputOption,
+    ReasonOption,
+    agent_id,
+    can_ask,
+    complete_target,
+    complete_tool,
+    opened,
+)
 from vault.errors import NotFound, Unavailable, UsageError
 from vault.values import AgentId
 
@@ -26,13 +36,6 @@ if TYPE_CHECKING:
     from vault.interop.tools import Tool
 
 
-def complete_tool(incomplete: str) -> list[str]:
-    """Tool names for the shell."""
-    from vault.interop.tools import MODULES
-
-    return [name for name in MODULES if name.startswith(incomplete)]
-
-
 ToolArgument = Annotated[
     str, typer.Argument(metavar="TOOL", help="vault tools lists them.", autocompletion=complete_tool)
 ]
@@ -42,7 +45,10 @@ PathOption = Annotated[
     str, typer.Option("--to", metavar="PATH", help="The tool's file or folder, if not the usual one.")
 ]
 WhatOption = Annotated[
-    list[str] | None, typer.Option("--provider", "-p", help="Only this provider or profile (repeat for more).")
+    list[str] | None,
+    typer.Option(
+        "--provider", "-p", help="Only this provider or profile (repeat for more).", autocompletion=complete_target
+    ),
 ]
 
 

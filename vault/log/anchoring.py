@@ -17,8 +17,8 @@ def compare(store: EventStore) -> None:
     """Compare a log's head with its anchor. Sets the store's ``rollback``, ``anchor_made`` and ``unanchored``.
 
     An anchor that lags behind a head chained to it is advanced, and a missing one made; where that can't be written, the log can
-    be read all the same, and ``unanchored`` tells why. Raises IntegrityError for an altered record, StorageError for an anchor
-    that can't be read.
+    be read all the same, and ``unanchored`` tells why. What is opened for reading only leaves the anchor as it is. Raises
+    IntegrityError for an altered record, StorageError for an anchor that can't be read.
     """
     mark = store.anchor.read()
     if store.anchor.damaged:
@@ -36,7 +36,7 @@ def compare(store: EventStore) -> None:
             store.rollback = rolled_back(mark.position, head.position)
             return
     store.anchor_made = mark is None
-    if mark != head or store.anchor.uneven:
+    if (mark != head or store.anchor.uneven) and not store.database.reading_only:
         try:
             store.anchor.write(*head)
         except StorageError as error:

@@ -21,6 +21,7 @@ from vault.errors import (
     NewerVersion,
     NotReady,
     StorageError,
+    TryAgain,
 )
 from vault.files import make_private, private_folder, sync_folder
 from vault.log.explaining import told_plainly
@@ -30,12 +31,13 @@ from vault.log.schema import check_schema
 APPLICATION_ID = 0x76_4C_54_31
 SCHEMA = 2
 BUSY_SECONDS = 30.0
+QUICK_SECONDS = 0.5
 CHECKPOINT_PAGES = 4000  # 16 MiB of WAL: pages that many appends touch reach the file once
 
 
-def _pragmas(connection: sqlite3.Connection) -> None:
+def _pragmas(connection: sqlite3.Connection, seconds: float = BUSY_SECONDS) -> None:
     for statement in (
-        f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
+        f"PRAGMA busy_timeout={int(seconds * 1000)}",
         "PRAGMA trusted_schema=OFF",
         "PRAGMA cell_size_check=ON",
         "PRAGMA foreign_keys=ON",
@@ -53,15 +55,17 @@ def _text(raw: bytes) -> str:
 
 
 class Database:
-    """One vault file, opened."""
+    """One vault file, opened. ``reading_only``: nothing can be written, an upgrade included, and nobody is waited for long."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reading_only: bool = False) -> None:
         self.path = path
+        self.reading_only = reading_only
+        self._seconds = QUICK_SECONDS if reading_only else BUSY_SECONDS
         if not path.exists():
             raise NotReady(f"there is no vault at {path}", hint="make one with: vault init")
         for beside in ("", "-wal", "-shm", "-journal"):
             _check_regular(path.with_name(path.name + beside))
-        self._lock = FileLock(path.with_name(path.name + ".lock"), BUSY_SECONDS)
+        self._lock = FileLock(path.with_name(path.name + ".lock"), self._seconds)
         self._schema_cookie = -1
         with told_plainly(path):
             self.connection = self._connect()
@@ -75,14 +79,15 @@ class Database:
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=BUSY_SECONDS,
+            timeout=self._seconds,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
         connection.text_factory = _text
         try:
-            _pragmas(connection)
+            _pragmas(connection, self._seconds)
+            connection.execute(f"PRAGMA query_only={'ON' if self.reading_only else 'OFF'}")
         except BaseException:
             connection.close()
             raise
@@ -98,6 +103,8 @@ class Database:
                 f"{self.path} was written by a newer vault (schema {schema}, this one knows {SCHEMA})",
                 hint="upgrade agent-vault",
             )
+        if schema < SCHEMA and self.reading_only:
+            raise TryAgain(f"{self.path} has yet to be upgraded", hint="any other command does it")
         if schema < SCHEMA:
             from vault.log.migrate import upgrade
 

@@ -37,6 +37,7 @@ from vault.unlock.os_keyring import (
     KEYRING_SERVICE,
     keyring_backend,
     keyring_delete,
+    keyring_is_open,
     keyring_read,
     keyring_seconds,
     keyring_write,
@@ -84,13 +85,16 @@ class Ways:
     """Where secrets may come from.
 
     ``ask`` shows a prompt and reads a hidden line; None when nobody may be asked. ``places`` are the key files and key
-    commands this machine remembers, by slot number; ``last`` is the slot of the passphrase that opened last, or 0.
+    commands this machine remembers, by slot number; ``last`` is the slot of the passphrase that opened last, or 0. ``quiet``
+    leaves out whatever could ask a person in a way of its own (key commands, a keyring that is locked): then the vault is read
+    only if it opens at once.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     ask: Callable[[str], str] | None = None
     places: Mapping[int, str] = field(default_factory=dict, repr=False)
     last: int = 0
+    quiet: bool = False
 
 
 def unlock(slots: Sequence[Slot], vault_id: bytes, ways: Ways) -> tuple[bytes, Slot]:
@@ -180,6 +184,8 @@ class _Attempt:
         return found
 
     def keyring_secret(self) -> bytes:
+        if self.ways.quiet and not keyring_is_open():
+            raise Locked("the OS keyring could ask a person, so it is not read")
         secret = keyring_read(self.vault_id.hex())
         if secret is None:
             raise Locked("the OS keyring has no key for this vault")
@@ -267,6 +273,8 @@ class _Attempt:
         return None
 
     def run(self, command: str) -> bytes:
+        if self.ways.quiet:
+            raise Locked("the key command could ask a person, so it is not run")
         return run_key_command(command, ask=self.ways.ask is not None)
 
     def of(self, *kinds: str) -> list[Slot]:

@@ -13,6 +13,7 @@ import base64
 import math
 import os
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from vault.errors import NotReady, Unavailable, VaultError, WrongKey
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 KEYRING_SERVICE = "agent-vault"
 DEFAULT_SECONDS = 5.0
 LONGEST_SECONDS = 600.0
+QUICK_SECONDS = 1.0
 OTHER_WAYS = "use a passphrase, a key file or a key command instead"
 
+_SECRET_SERVICE = {"keyring.backends.SecretService", "keyring.backends.libsecret"}
+_OPEN_WHILE_SIGNED_IN = ("keyring.backends.Windows", "keyring.backends.macOS")
 _UNREAL_MODULES = ("keyring.backends.fail", "keyring.backends.null")
 _T = TypeVar("_T")
 
@@ -84,6 +88,23 @@ def keyring_backend() -> str:
         return f"{type(backend).__module__}.{type(backend).__qualname__}"
 
     return _within(keyring_seconds(), probe)
+
+
+def keyring_is_open() -> bool:
+    """Whether the keyring answers at once and asks nobody.
+
+    A Secret Service that is locked would show a prompt of its own, and of a keyring that isn't known here it can't be told.
+    """
+
+    def look() -> bool:
+        modules = {type(backend).__module__ for backend in _backends()}
+        rest = {module for module in modules if not module.startswith(_OPEN_WHILE_SIGNED_IN)}
+        return not rest or (rest.issubset(_SECRET_SERVICE) and _collection_is_open())
+
+    try:
+        return _within(QUICK_SECONDS, look)
+    except Unavailable:
+        return False
 
 
 def keyring_seconds() -> float:
@@ -168,6 +189,13 @@ def _backends() -> list[KeyringBackend]:
     if not real:
         raise _absent()
     return real
+
+
+def _collection_is_open() -> bool:
+    import secretstorage
+
+    with closing(secretstorage.dbus_init()) as connection:
+        return not secretstorage.Collection(connection, "/org/freedesktop/secrets/aliases/default").is_locked()
 
 
 def _is_real(backend: KeyringBackend) -> bool:
