@@ -33,6 +33,7 @@ from vault.values import AgentId, Instant, ProfileId, provider_of, refuse_secret
 if TYPE_CHECKING:
     from vault.cli.signing import Wanted
     from vault.commands.login import LoggedIn
+    from vault.commands.sign_in import SignedInTo
     from vault.context import Context
     from vault.providers.methods import Method
 
@@ -88,6 +89,7 @@ def login(
 ) -> None:
     """Sign in, or store an API key or a token. What the profile had before stays in the history."""
     from vault.cli.moments import parse_length
+    from vault.cli.reusing import offer
     from vault.cli.signing import TYPED, Wanted, as_before, attend, find_way, is_url
     from vault.cli.targets import choose_provider, find_target, meant_instead
     from vault.commands.addressing import at_server
@@ -138,6 +140,13 @@ def login(
         if not elsewhere and can_ask(no_input):
             before = remembered(vault(), name, find_target(wanted.what, wanted.profile))
             kind = before.get("kind", "")
+        anew = typed or base_url is not None or device or browser or issuer or method or is_url(wanted.what)
+        if not anew and can_ask(no_input):
+            target = find_target(wanted.what, wanted.profile)
+            reused = offer(vault(), name, target, wanted, host or before.get("host", ""), command_id)
+            if reused is not None:
+                _told_all(reused, vault(), json)
+                return
         again = as_before(wanted, before)
         if again is not None:
             target, (wanted, way) = find_target(wanted.what, wanted.profile), again
@@ -261,6 +270,11 @@ def _sign_in(
         reason=wanted.reason,
         command=command_id,
     )
+    _told_all(done, context, json)
+
+
+def _told_all(done: SignedInTo, context: Context, json: bool) -> None:
+    """Tell what a sign-in did, and what the person should know about it."""
     _told(done.login, context.clock.now(), json, context.queries.agents().names())
     for note in done.notes:
         output.say(f"note: {output.printable(note)}")
@@ -273,9 +287,7 @@ def _take_over(wanted: Wanted, method: Method, agent: AgentId, context: Context,
 
     named = named_profile(wanted.what) if is_profile(wanted.what) else wanted.profile
     done = take_from_tool(context, agent, method, named, label=wanted.label, reason=wanted.reason)
-    _told(done.login, context.clock.now(), json, context.queries.agents().names())
-    for note in done.notes:
-        output.say(f"note: {output.printable(note)}")
+    _told_all(done, context, json)
 
 
 def logout(

@@ -18,7 +18,7 @@ from vault.providers.flows.asking import SignedIn, Start, asked, nonce
 from vault.providers.flows.browser import browser_flow, key_flow
 from vault.providers.flows.device import device_flow
 from vault.providers.flows.discovery import discover
-from vault.providers.flows.github import copilot_exchange_flow, copilot_flow
+from vault.providers.flows.github import copilot_exchange_flow, copilot_flow, copilot_reuse_flow
 from vault.providers.flows.refresh import Revocation, refresh_flow, revoke_flow
 from vault.providers.flows.setup_token import setup_token_flow
 from vault.providers.flows.wellknown import wellknown_flow
@@ -34,6 +34,7 @@ __all__ = [
     "browser_flow",
     "copilot_exchange_flow",
     "copilot_flow",
+    "copilot_reuse_flow",
     "device_flow",
     "discover",
     "key_flow",

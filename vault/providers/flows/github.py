@@ -14,7 +14,7 @@ from vault.providers.clients import Client
 from vault.providers.flows.asking import SignedIn, Start, get, granted, signed_in
 from vault.providers.flows.device import device_tokens
 from vault.providers.steps import Flow, NoAnswer, Response, send
-from vault.providers.tokens import Outcome, Problem, Refused, fields_of, outcome_of, problem_of
+from vault.providers.tokens import Outcome, Problem, Refused, Tokens, fields_of, outcome_of, problem_of
 
 NO_ACCESS = "no_copilot_access"
 
@@ -25,6 +25,15 @@ def copilot_flow(client: Client, start: Start) -> Flow[SignedIn]:
     Raises SignInAgain when it was refused or the account has no Copilot, TryAgain, InputError.
     """
     github = yield from device_tokens(client, start)
+    return (yield from _signed_in(client, start, github))
+
+
+def copilot_reuse_flow(client: Client, start: Start, github_token: str) -> Flow[SignedIn]:
+    """The same with a GitHub token that is there already. Raises as ``copilot_flow`` does."""
+    return (yield from _signed_in(client, start, Tokens(access=github_token)))
+
+
+def _signed_in(client: Client, start: Start, github: Tokens) -> Flow[SignedIn]:
     answer = yield from _exchanged(client, github.access)
     if isinstance(answer, Response) and answer.status in (403, 404):
         raise SignInAgain("this GitHub account has no access to Copilot", hint="sign in with one that has")
