@@ -182,7 +182,7 @@ def text_of(raw: bytes, errors: str = "strict") -> str:
 
     Raises InputError.
     """
-    mark, encoding = next(((m, e) for m, e in _MARKS.items() if raw.startswith(m)), (b"", "utf-8"))
+    mark, encoding = mark_of(raw)
     content = raw[len(mark) :]
     # An error of decoding would hold the secret, so none is raised to begin with.
     text = content.decode(encoding, "replace" if errors == "strict" else errors)
@@ -190,6 +190,11 @@ def text_of(raw: bytes, errors: str = "strict") -> str:
         bad = next((n for n, (a, b) in enumerate(zip(written, content, strict=False)) if a != b), len(content))
         raise InputError(f"byte {len(mark) + bad} is not {encoding.upper()}", hint="give it as text in UTF-8")
     return text
+
+
+def mark_of(raw: bytes) -> tuple[bytes, str]:
+    """The byte order mark that bytes from outside start with, if they do, and the encoding that it says."""
+    return next(((m, e) for m, e in _MARKS.items() if raw.startswith(m)), (b"", "utf-8"))
 
 
 def secret_in(raw: bytes, *, ends: bool = False) -> str:

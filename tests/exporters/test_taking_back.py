@@ -65,6 +65,16 @@ def test_what_stood_there_before_comes_back_unless_it_was_changed_again() -> Non
     assert back(was, made, gone) == (gone, ["[profile corp] credential_process"])
 
 
+def test_what_was_made_together_stays_together_where_a_part_was_changed() -> None:
+    was, made = {"a": {"k": 1}}, {"a": {"k": 1}, "ours": {"auth": {"args": ["x"], "command": "c"}, "url": "u"}, "o": 1}
+    changed = json.loads(json.dumps(made))
+    changed["ours"]["auth"]["args"] = ["y"]
+    left, kept = back(json.dumps(was), json.dumps(made), json.dumps(changed), JSON)
+    assert left is not None
+    assert json.loads(left) == {"a": {"k": 1}, "ours": changed["ours"]}
+    assert kept == ["ours.auth.args"]
+
+
 def test_a_file_that_was_made_goes_unless_something_was_added() -> None:
     made = f"[profile vault]\ncredential_process = {ASKS}\n"
     assert back(None, made, made) == (None, [])
@@ -154,6 +164,10 @@ def test_whatever_was_edited_no_entry_of_the_persons_changes(
     left, _ = back(written(was), written(made), written(now), form)
     tree = {} if left is None else read(left)
     for section in {*was, *made, *now, *tree}:
+        ones = [(made.get(section, {}).get(name), now.get(section, {}).get(name)) for name in "abcd"]
+        if section not in was and any(then is not None and today not in (then, None) for then, today in ones):
+            assert tree[section] == now[section], "half of what was made together is of no use"
+            continue
         for name in "abcd":
             before, then, today, after = (t.get(section, {}).get(name) for t in (was, made, now, tree))
             if today != then or before == then:

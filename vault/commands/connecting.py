@@ -25,7 +25,7 @@ from vault.interop.findings import Skipped
 from vault.interop.plans import Link, Plan, Target, Write
 from vault.interop.taking_back import TakenBack, form_of, take_back
 from vault.interop.tools import Tool
-from vault.interop.writing import LARGEST, Before, before, carry_out
+from vault.interop.writing import LARGEST, Before, as_written_there, before, carry_out
 from vault.values import MAIN_AGENT, format_instant
 
 FOLDER = "connections"
@@ -103,7 +103,7 @@ def propose(context: Context, tool: Tool, link: Link, path: Path | None = None) 
         raise NotFound(f"{tool.title} has no configuration that asks for a credential", hint=tool.line or "vault tools")
     target = target_of(context, path)
     with tool.lock(target):
-        plan = tool.connect(link, target)
+        plan = as_written_there(tool.connect(link, target))
         plan.notes += [
             f"{found.path} held a credential of {found.profile} that the vault doesn't have; vault disconnect brings it back"
             for found in would_lose(context, tool, plan, target)
@@ -126,7 +126,7 @@ def connect(context: Context, tool: Tool, link: Link, shown: Proposed, path: Pat
 def change(context: Context, tool: Tool, link: Link, plan: Plan) -> Connection:
     """Carry out a plan and keep what was there before. The tool's lock is held. Raises StorageError, Unavailable, TryAgain."""
     earlier = connection(context, tool)
-    were = before(plan)
+    were = before(as_written_there(plan))
     first = {k.path: k for k in earlier.files} if earlier else {}
     made: dict[str, bytes | None] = {str(w.path): w.content for w in plan.writes}
     files = [_kept(tool, b, made.get(str(b.path)), first.get(str(b.path))) for b in were]
@@ -165,7 +165,7 @@ def disconnect(
             what = f"{edited[0]} was edited since" if edited else f"{tool.title} isn't connected"
             raise Conflict(what, hint=f"vault disconnect {tool.name} takes out only what was connected")
         if kept is None or not mine or kept.ran or any(k.now is None and k.made for k in mine if k.path in edited):
-            plan = tool.disconnect(target) if tool.disconnect else Plan(tool.name)
+            plan = as_written_there(tool.disconnect(target)) if tool.disconnect else Plan(tool.name)
         else:
             plan = _taken_back(tool, mine)
         were = before(plan)

@@ -25,7 +25,7 @@ from vault.interop.entries import keeps_refresh_token
 from vault.interop.findings import Skipped
 from vault.interop.plans import Outgoing, Plan, Target, Written
 from vault.interop.tools import Orders, Tool
-from vault.interop.writing import before, carry_out
+from vault.interop.writing import as_written_there, before, carry_out
 from vault.log.records import Draft
 from vault.model.profile import Held, ProfileState
 from vault.model.streams import profile_stream
@@ -101,7 +101,7 @@ def _planned(
     assert tool.write is not None  # noqa: S101 - told by the caller
     ones = list(outgoing)
     while True:
-        plan = tool.write(ones, orders_of(context, agent, ones) if tool.many else {}, target)
+        plan = as_written_there(tool.write(ones, orders_of(context, agent, ones) if tool.many else {}, target))
         lost = {} if over else {provider_of(f.profile): f for f in would_lose(context, tool, plan, target)}
         if not lost:
             return plan

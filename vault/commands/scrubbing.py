@@ -18,7 +18,7 @@ from vault.events.credentials import Cloud
 from vault.interop.findings import Findings, Found, Skipped
 from vault.interop.plans import Link, Plan
 from vault.interop.tools import Tool
-from vault.interop.writing import before
+from vault.interop.writing import as_written_there, before
 
 
 def scrub(
@@ -39,7 +39,7 @@ def scrub(
     }
     target = target_of(context, path)
     with tool.lock(target):
-        plan = tool.scrub(list(held.values()), link, target)
+        plan = as_written_there(tool.scrub(list(held.values()), link, target))
         lost = would_lose(context, tool, plan, target, [found.credential for found in held.values()])
         if lost:
             raise Conflict(

@@ -214,8 +214,8 @@ def _before(table: Any) -> str:
 
 def _write(place: Place, document: TOMLDocument) -> Write:
     plain = any("experimental_bearer_token" in t for t in _tables(document))
-    content = toml_bytes(document).strip(b"\n")
-    return Write(place.config, content and content + b"\n", mode_of(place.config), secret=plain)
+    content = toml_bytes(document)
+    return Write(place.config, content if content.strip() else b"", mode_of(place.config), secret=plain)
 
 
 def _tables(document: TOMLDocument) -> list[Any]:

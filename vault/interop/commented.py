@@ -13,6 +13,7 @@ from typing import Any
 from vault.errors import InputError
 from vault.interop.documents import json_bytes
 from vault.interop.sources import kind_of, read_text
+from vault.interop.styled import styled_like
 from vault.parsing import parse_json
 
 _PARTS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
@@ -20,19 +21,21 @@ _PARTS = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DO
 
 @dataclass(frozen=True, slots=True)
 class Commented:
-    """A JSON object, and the text before and after it. ``inside`` says that comments are inside it too."""
+    """A JSON object, its own text, and the text before and after it. ``inside`` says that comments are inside it too."""
 
     path: Path
     document: dict[str, Any]
     head: str = ""
     tail: str = "\n"
     inside: bool = False
+    text: str = ""
 
     def bytes(self, document: dict[str, Any]) -> bytes:
         """The file with another document. Raises InputError where comments would be lost."""
         if self.inside:
             raise InputError(f"{self.path} has comments inside that would be lost", hint="take them out first")
-        return self.head.encode() + json_bytes(document, newline=False) + self.tail.encode()
+        made = styled_like(self.text, document) if self.text.strip() else json_bytes(document, newline=False)
+        return self.head.encode() + made + self.tail.encode()
 
 
 def commented_in(path: Path) -> Commented:
@@ -47,7 +50,7 @@ def commented_in(path: Path) -> Commented:
             f"{path} does not hold a JSON object", hint="is it the right file? move it away to start afresh"
         )
     start, end = bare.index("{"), bare.rindex("}") + 1
-    return Commented(path, document, text[:start], text[end:], bare[start:end] != text[start:end])
+    return Commented(path, document, text[:start], text[end:], bare[start:end] != text[start:end], text[start:end])
 
 
 def _without(text: str, *, commas: bool) -> str:

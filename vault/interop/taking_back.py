@@ -1,8 +1,9 @@
 """Taking a change of ours out of a file that a person has edited since: what is exactly as it was made goes back, the rest stays.
 
 Three states of the file decide: as it was before the change, as it was made, as it is now. Each entry in which the first two
-differ is put back if it is still as it was made; an entry that was changed since stays, and is named. Entries are those of the
-file's form (JSON, TOML, INI, ``.env``); a file of no known form is put back whole or not at all.
+differ is put back if it is still as it was made; an entry that was changed since stays, and is named. Entries of one section
+that was made as a whole stay together, for half of it would be of no use. Entries are those of the file's form (JSON, TOML,
+INI, ``.env``); a file of no known form is put back whole or not at all.
 
 Lines are merged first, so that comments, order and spelling stay to the byte; where that doesn't give exactly the entries it
 should, the file as it is now is edited entry by entry.
@@ -19,14 +20,14 @@ from typing import Any
 
 from vault.errors import InputError
 from vault.interop.documents import remove_empty
-from vault.interop.styled import styled_like
+from vault.interop.styled import encoded_like, styled_like
 from vault.parsing import ini_document, parse_json, toml_document
+from vault.values import text_of
 
 Tree = dict[str, Any]
 Steps = tuple[str, ...]
 Changes = Sequence[tuple[Steps, Any]]
 _ABSENT: Any = object()
-_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def take_back(was: bytes | None, made: bytes | None, now: bytes | None, form: Fo
     if made is None or form is None:
         return TakenBack(now, [""])
     try:
-        texts = [(content or b"").decode().removeprefix(_MARK) for content in (was, made, now)]
+        texts = [text_of(content or b"") for content in (was, made, now)]
         trees = [form.read(text) for text in texts]
-    except (InputError, UnicodeDecodeError):
+    except InputError:
         return TakenBack(now, [""])
     changes, kept = _changes(*trees)
     wanted = copy.deepcopy(trees[2])
@@ -83,7 +84,7 @@ def take_back(was: bytes | None, made: bytes | None, now: bytes | None, form: Fo
     merged = _merged(*texts)
     if merged is None or not _reads_as(form, merged, wanted):
         merged = form.edit(texts[2], changes)
-    return TakenBack((_MARK * now.startswith(_MARK.encode()) + merged).encode(), names)
+    return TakenBack(encoded_like(now, merged.encode()), names)
 
 
 def put(tree: Any, steps: Steps, value: Any) -> None:
@@ -115,6 +116,8 @@ def _changes(was: Tree, made: Tree, now: Tree) -> tuple[list[tuple[Steps, Any]],
                 changes.append((steps, old))
         elif current is not _ABSENT or old is not _ABSENT:
             kept.append(steps)
+    whole = {unit for steps in kept if (unit := _made_whole(was, made, steps)) is not None}
+    changes = [(steps, old) for steps, old in changes if _made_whole(was, made, steps) not in whole]
     emptied = [(steps, _ABSENT) for steps in _made_containers(was, made) if _has(now, steps)]
     left = copy.deepcopy(now)
     for steps, value in changes:
@@ -124,6 +127,18 @@ def _changes(was: Tree, made: Tree, now: Tree) -> tuple[list[tuple[Steps, Any]],
             put(left, steps, value)
             changes.append((steps, value))
     return changes, kept
+
+
+def _made_whole(was: Tree, made: Tree, steps: Steps) -> Steps | None:
+    """The section that an entry was made with: the outermost one that wasn't there before and holds a value itself."""
+    for end in range(1, len(steps)):
+        section = _at(made, steps[:end])
+        if not isinstance(section, Mapping):
+            return None
+        own = any(not isinstance(value, Mapping) for value in section.values())
+        if own and not isinstance(_at(was, steps[:end]), Mapping):
+            return steps[:end]
+    return None
 
 
 def _differences(was: Any, made: Any, at: Steps) -> list[tuple[Steps, Any, Any]]:
@@ -162,7 +177,7 @@ def _has(tree: Any, steps: Steps) -> bool:
 
 def _merged(was: str, made: str, now: str) -> str | None:
     """The lines of the present state without what was made of the earlier one; None where both changed the same lines."""
-    old, base, new = (text.splitlines(keepends=True) for text in (was, made, now))
+    old, base, new = (_lines(text) for text in (was, made, now))
     back, since = _hunks(base, old), _hunks(base, new)
     if any((a < d and c < b) or ((a, b) == (c, d) and a != b) for a, b, _ in back for c, d, _ in since):
         return None
@@ -173,7 +188,15 @@ def _merged(was: str, made: str, now: str) -> str | None:
             return None
         lines += [*base[at:start], *put_in]
         at = end
-    return "".join([*lines, *base[at:]])
+    lines += base[at:]
+    unended = [known[-1] for known, text in ((old, was), (new, now)) if known and not text.endswith("\n")]
+    return "".join(lines).removesuffix("\n") if lines and lines[-1] in unended else "".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, the last one with an end whether it has it there or not."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return lines[:-1] if lines[-1] == "\n" else lines
 
 
 def _hunks(base: list[str], other: list[str]) -> list[tuple[int, int, list[str]]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vault.errors import StorageError, TryAgain, Unavailable
 from vault.files import read_regular, replace_file
 from vault.interop.plans import Plan, Run
 from vault.interop.sources import kind_of
+from vault.interop.styled import encoded_like
 
 COMMAND_SECONDS = 60.0
 LARGEST = 64 * 1024 * 1024
@@ -32,6 +33,12 @@ class Before:
 def before(plan: Plan) -> list[Before]:
     """The files a plan touches, as they are now. Raises StorageError."""
     return [_as_it_is(path) for path in (*(w.path for w in plan.writes), *plan.removes)]
+
+
+def as_written_there(plan: Plan) -> Plan:
+    """A plan whose texts keep the encoding, mark and line ends of the files they replace. Raises StorageError."""
+    plan.writes = [replace(w, content=encoded_like(_as_it_is(w.path).content, w.content)) for w in plan.writes]
+    return plan
 
 
 def carry_out(plan: Plan) -> list[Before]:
