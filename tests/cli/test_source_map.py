@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import Shell
+from tests.cli.running import Real, Shell, ended, terminal
 from vault.commands.source_map import NARROWEST_FIRST
 
 pytestmark = pytest.mark.usefixtures("files")
@@ -122,6 +122,18 @@ def test_the_map_of_one_provider_shows_what_is_not_there_too(shell: Shell, monke
     assert all(source in whole for source in NARROWEST_FIRST)
     of_all = shell("status", "--sources").lines
     assert [line.split()[:4] for line in of_all[1:]] == [["openai", "stored", "used,", "narrowest"]]
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_the_map_of_one_provider_fits_a_terminal(real: Real, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "fake-of-environment")
+    with terminal("status", "openai", "--sources", width=width) as child:
+        status, shown = ended(child)
+    lines = shown.replace("\r", "").split("\n")
+    assert status == 0
+    assert all(len(line) <= width for line in lines if "\x1b" not in line), lines
+    assert any("env:OPENAI_API_KEY" in line for line in lines)
+    assert "no room" not in shown
 
 
 def test_no_secret_is_in_the_map_and_nothing_is_appended(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

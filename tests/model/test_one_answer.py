@@ -26,6 +26,7 @@ from vault.commands.candidates import allowed_sources
 from vault.commands.children import prepare_all
 from vault.commands.helping import Desk
 from vault.commands.issue import Ready, prepare
+from vault.commands.source_map import USED, source_map
 from vault.commands.status import status
 from vault.commands.why import WAYS, decide, otherwise
 from vault.context import Context
@@ -82,6 +83,11 @@ def agree(context: Context, agent: AgentId, provider: ProviderId) -> None:
     (shown,) = status(context, agent, [provider])
     assert (shown.decision, shown.otherwise) == (decided["get"], differing)
     assert shown.source == "local" or shown.chosen in (usual.what if usual else "", *_spare(shown.decision))
+
+    mapped = source_map(context, shown)
+    assert [o.what for o in mapped.offers if o.state == USED] == ([shown.chosen] if shown.source else [])
+    assert {o.source for o in mapped.offers if o.state == USED} == ({mapped.used} if mapped.used else set())
+    assert bool(mapped.hint) == bool(mapped.used and mapped.narrowest != mapped.used)
 
     for way in ("get", "exec", "env", "helper token", "api"):
         gives(context, agent, provider, way)

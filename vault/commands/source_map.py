@@ -145,8 +145,8 @@ class _Maker:
         if source in (STORED, REFERENCE):
             kind = "that holds a secret" if source == STORED else "that refers to one elsewhere"
             return f"no profile {kind}"
-        names = catalogue.read_names(provider)
-        place = {ENVIRONMENT: "", DOTENV: " in a .env file here", ENV_FILE: f" in {self.context.env_file.path}"}[source]
+        names = (*catalogue.env_names(provider), *catalogue.read_names(provider))
+        place = {ENVIRONMENT: "", DOTENV: " in a .env here", ENV_FILE: " in it"}[source]
         return f"{names[0]} is not set{place}" if names else "no variable is read for it"
 
 
