@@ -177,26 +177,27 @@ def _has(tree: Any, steps: Steps) -> bool:
 
 def _merged(was: str, made: str, now: str) -> str | None:
     """The lines of the present state without what was made of the earlier one; None where both changed the same lines."""
-    old, base, new = (_lines(text) for text in (was, made, now))
+    end = "\r\n" if any("\r\n" in text for text in (was, made, now)) else "\n"
+    old, base, new = (_lines(text, end) for text in (was, made, now))
     back, since = _hunks(base, old), _hunks(base, new)
     if any((a < d and c < b) or ((a, b) == (c, d) and a != b) for a, b, _ in back for c, d, _ in since):
         return None
     lines: list[str] = []
     at = 0
-    for start, end, put_in in sorted([*back, *since], key=lambda hunk: (hunk[0], hunk[1])):
+    for start, stop, put_in in sorted([*back, *since], key=lambda hunk: (hunk[0], hunk[1])):
         if start < at:
             return None
         lines += [*base[at:start], *put_in]
-        at = end
+        at = stop
     lines += base[at:]
     unended = [known[-1] for known, text in ((old, was), (new, now)) if known and not text.endswith("\n")]
-    return "".join(lines).removesuffix("\n") if lines and lines[-1] in unended else "".join(lines)
+    return "".join(lines).removesuffix(end) if lines and lines[-1] in unended else "".join(lines)
 
 
-def _lines(text: str) -> list[str]:
+def _lines(text: str, end: str) -> list[str]:
     """The lines of a text, the last one with an end whether it has it there or not."""
-    lines = [f"{line}\n" for line in text.split("\n")]
-    return lines[:-1] if lines[-1] == "\n" else lines
+    *lines, last = text.split("\n")
+    return [f"{line}\n" for line in lines] + ([last + end] if last else [])
 
 
 def _hunks(base: list[str], other: list[str]) -> list[tuple[int, int, list[str]]]:
