@@ -29,7 +29,7 @@ def test_opencode_wrote_what_is_read(opencode_tool: Tool, opencode_store: Path) 
     assert findings.paths[0] == str(opencode_store)
     assert not findings.skipped
     (server,) = (found for found in findings.found if found.credential.kind == "wellknown")
-    assert server.profile.startswith("127.0.0.1:http-")
+    assert server.profile.startswith("http%3a%2f%2f127.0.0.1%3a")
     assert server.credential.secret() == "fake-token-corp-1"
     found = by_profile(findings)
     del found[server.profile]

@@ -76,9 +76,12 @@ def test_the_commands_token_is_sent_and_a_new_one_after_a_401(vault: Vaulted, re
     assert PONG in vault.child(*ASK).out
     assert recorder.sent() == [KEYS[0], KEYS[1]]
     assert set(vault.issued()) == {("openai:default", "codex")}
-    vault("disconnect", "codex")
-    assert config_of(vault).read_text().startswith("# the person's own\n")
-    assert "vault" not in config_of(vault).read_text()
+    told = vault("disconnect", "codex")
+    assert "base_url" in told.out + told.err, "what the person changed stays, and is named"
+    left = config_of(vault).read_text()
+    assert left.startswith("# the person's own\n")
+    assert f"{recorder.url}/v1" in left
+    assert 'model_provider = "vault"' not in left
 
 
 def test_a_locked_vault_says_what_to_do_and_nothing_is_sent(vault: Vaulted, recorder: Recorder) -> None:
@@ -119,10 +122,11 @@ def test_an_exported_key_is_codexs(vault: Vaulted, recorder: Recorder) -> None:
     assert auth_of(vault).read_bytes() == exported
 
 
-def test_what_codex_wrote_is_read(vault: Vaulted) -> None:
+def test_what_codex_wrote_is_read(vault: Vaulted, recorder: Recorder) -> None:
     vault.tool("login", "--with-api-key", stdin=f"{KEYS[0]}\n")
     (found,) = interop.read(None, vault.tool.environ, vault.tool.home).found
-    assert (found.profile, found.credential.secret()) == ("openai:default", KEYS[0])
+    server = f"{recorder.url}/v1"
+    assert (found.profile, found.base_url, found.credential.secret()) == (f"openai:{server}", server, KEYS[0])
 
 
 def test_a_login_is_put_back_whole(vault: Vaulted, recorder: Recorder) -> None:

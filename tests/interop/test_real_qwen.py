@@ -52,9 +52,10 @@ def test_a_key_is_never_put_where_it_goes_to_somebody_else(vault: Vaulted, recor
         "modelProviders": {"openai": [model]},
     }
     write_json(vault.tool.home / ".qwen" / "settings.json", settings)
-    assert interop.read(None, vault.tool.environ, vault.tool.home).found == []
+    (found,) = interop.read(None, vault.tool.environ, vault.tool.home).found
+    assert (found.profile, found.base_url) == (f"deepseek:{recorder.url}/v1", f"{recorder.url}/v1")
     vault.login("deepseek", "fake-key-deepseek-1")
-    assert "would be sent to 127.0.0.1" in vault("export", "qwen", "--yes", status=66).err
+    assert "another credential is there" in vault("export", "qwen", "--yes", status=66).err
     told = vault.child("-p", "say hi")
     assert PONG in told.out, told
     assert secrets_in(recorder) == {"fake-key-of-the-server"}
