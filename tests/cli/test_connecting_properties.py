@@ -192,7 +192,7 @@ def desks(name: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield desk
 
 
-many = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @many
@@ -219,10 +219,10 @@ def test_connected_once_or_twice_and_disconnected_every_byte_is_as_it_was(
         assert desk.files() == before
 
 
-def as_typed(edit: Callable[[str], str], content: bytes) -> bytes:
-    """An edit of a file, by an editor that keeps its mark and its line ends."""
+def as_typed(edit: Callable[[str], str], content: bytes, like: bytes | None = None) -> bytes:
+    """An edit of a file, by an editor that keeps its mark and its line ends, or those of another file."""
     text = content.removeprefix(BOM).decode()
-    ends = "\r\n" if "\r\n" in text else "\n"
+    ends = "\r\n" if b"\r\n" in (content if like is None else like) else "\n"
     made = edit(text.replace("\r\n", "\n")).replace("\n", ends)
     return BOM * content.startswith(BOM) + made.encode()
 

@@ -184,8 +184,8 @@ def test_what_a_person_writes_after_a_scrub_is_kept_to_the_byte(name: str, desks
             return
         expected = was
         for edit in edits:
-            expected = as_typed(edit, expected)
-            desk.path.write_bytes(as_typed(edit, desk.path.read_bytes()))
+            expected = as_typed(edit, expected, was)
+            desk.path.write_bytes(as_typed(edit, desk.path.read_bytes(), was))
         assert desk.disconnect().kept == ()
         left = desk.path.read_bytes()
         if desk.path.suffix == ".json":
