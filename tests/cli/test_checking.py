@@ -283,21 +283,7 @@ def test_a_full_device_is_told_once(furnished: Files) -> None:
     assert "reading or writing failed" in done.stderr
 
 
-def test_the_shell_completes_profiles_agents_and_providers(
-    shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vault.cli.session import complete_agent, complete_profile, complete_provider
-
-    assert complete_profile("anthropic:") == ["anthropic:default", "anthropic:work"]
-    assert complete_agent("") == ["main", "coder", "lone"]
-    assert "anthropic" in complete_provider("anth")
-    monkeypatch.setenv("VAULT_AGENT", "lone")
-    assert complete_profile("") == []
-    monkeypatch.delenv("VAULT_KEY_FILE")
-    assert complete_profile("") == complete_agent("") == [], "a locked vault completes nothing and asks nothing"
-
-
-def test_completion_through_the_installed_command(real: Real, furnished: Files) -> None:
+def test_a_completion_script_of_an_earlier_version_still_works(real: Real, furnished: Files) -> None:
     def completed(line: str) -> set[str]:
         words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_VAULT_COMPLETE": "complete_bash"}
         return set(real(env=words, status=None).out.split())

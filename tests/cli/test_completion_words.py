@@ -75,6 +75,7 @@ def test_profiles_are_those_of_the_agent_that_the_line_names(furnished: Files, w
     assert words("vault get openai:", VAULT_AGENT="lone") == []
     assert words("vault get --agent no/agent openai:") == []
     assert words("vault agent remove c") == ["coder"]
+    assert words("vault list --agent ") == ["main", "coder", "lone"]
     assert words("vault order set anthropic anthropic:w") == ["anthropic:work"]
 
 
