@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def test_it_plays_and_leaves_nothing(real: Real, isolated: Path) -> None:
     ):
         assert said in told.out
     assert told.out.splitlines()[-1].endswith("every step checked.")
+    assert re.search(r"\n  Recovery code.*:\n  ([0-9A-Z]{4}-){8}[0-9A-Z]{4}\n", told.out)
     assert list((isolated / "tmp").iterdir()) == []
 
 

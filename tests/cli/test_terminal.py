@@ -142,7 +142,8 @@ def test_a_table_never_breaks_an_id_and_fits_where_it_can(width: int) -> None:
 def test_prose_is_broken_between_words_only() -> None:
     text = "the vault renews anthropic:me@example.com at each use, at https://example.test/a/long/address"
     for width in range(5, 100):
-        lines = wrapped(text, width, "  ")
+        lines = wrapped(f"   {text}", width, "  ")
+        assert lines[0].startswith("   the")
         assert " ".join(line.strip() for line in lines) == text
         assert all(len(line) <= width or " " not in line.strip() for line in lines)
 
@@ -153,13 +154,42 @@ def test_a_wide_character_takes_two_columns() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80])
-@pytest.mark.parametrize("line", ["list", "status", "history", "why anthropic", "tools", "provider list", "exit-codes"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "list",
+        "status",
+        "history",
+        "why anthropic",
+        "tools",
+        "provider list",
+        "exit-codes",
+        "verify",
+        "rebuild",
+        "doctor",
+        "probe own.example.com",
+    ],
+)
 def test_no_line_is_wider_than_the_terminal(furnished: Files, line: str, width: int) -> None:
+    with furnished.open() as context:
+        log_in(context, MAIN_AGENT, ProfileId("own.example.com:default"), ApiKey(key="fake-key"))
     with terminal_of(["sh", "-c", f"{VAULT} {line} 2>talk"], width=width) as child:
-        status, said = ended(child)
-    assert status == 0, said
+        _, said = ended(child)
+    assert len(said.splitlines()) > (width < 80 or line not in ("rebuild", "probe own.example.com"))
+    _check_width(said, width)
+
+
+def _check_width(said: str, width: int) -> None:
     for text in re.sub(r"\x1b\[\d*m", "", said).splitlines():
         assert len(text) <= width or " " not in text.strip(), text
+
+
+def test_the_demo_fits_the_terminal_too() -> None:
+    with terminal("demo", width=80) as child:
+        status, said = ended(child)
+    assert status == 0, said
+    _check_width("\n".join(line for line in said.splitlines() if not line.startswith("$ ")), 80)
+    assert re.search(r"^  PROFILE  .*ORDER\s*$", said, re.MULTILINE)
 
 
 def test_a_pipe_gets_everything_a_row_a_line(shell: Shell, furnished: Files, monkeypatch: pytest.MonkeyPatch) -> None:

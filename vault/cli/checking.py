@@ -54,11 +54,12 @@ def verify(
             },
         )
         return
-    output.write(f"the log is whole: {done.events} events in {done.streams} streams, head {done.head}, in {took:.1f} s")
-    for check in done.checks:
-        output.write(f"  ✓ {check}")
-    output.write(
-        f"  {done.credentials} sealed credentials, {done.profile_keys} profile keys, {done.read_models} read models"
+    output.lines(
+        [
+            f"the log is whole: {done.events} events in {done.streams} streams, head {done.head}, in {took:.1f} s",
+            *(f"  ✓ {check}" for check in done.checks),
+            f"  {done.credentials} sealed credentials, {done.profile_keys} profile keys, {done.read_models} read models",
+        ]
     )
     if not done.anchored:
         output.say("there is no head anchor on this machine, so a rollback could not have been seen")
@@ -82,12 +83,15 @@ def rebuild(json: JsonOption = False, no_input: NoInputOption = False) -> None:
         }
         output.write_json("rebuild", body)
     elif differences:
-        output.write(f"rebuilt from {events} events in {took:.1f} s; the old projections were not identical:")
-        for model, count in sorted(differences.rows.items()):
-            output.write(f"  {model}: {count}")
-        output.write(f"  first: {differences.what}")
+        output.lines(
+            [
+                f"rebuilt from {events} events in {took:.1f} s; the old projections were not identical:",
+                *(f"  {model}: {count}" for model, count in sorted(differences.rows.items())),
+                f"  first: {differences.what}",
+            ]
+        )
     else:
-        output.write(f"rebuilt from {events} events in {took:.1f} s; identical to what was there")
+        output.lines([f"rebuilt from {events} events in {took:.1f} s; identical to what was there"])
     if differences:
         raise typer.Exit(1)
 

@@ -44,25 +44,26 @@ class Stage:
             "VAULT_DATABASE": str(folder / "data" / "vault.db"),
             "VAULT_STATE": str(folder / "state"),
             "VAULT_ENV_FILE": os.devnull,
+            "PYTHONUNBUFFERED": "1",
         }
 
     def vault(self, arguments: str, secret: str = "") -> str:
-        """Run one command and show it with what it printed. Raises Defect when it fails."""
+        """Run one command and show it with what it said, which is returned. Raises Defect when it fails."""
         pipe = 'printf %s "$KEY" | ' if secret else ""
         output.write("", f"$ {pipe}vault {arguments}")
         streams.flush()
         done = subprocess.run(
-            [sys.executable, "-m", "vault", *shlex.split(arguments)],
+            [*_program(), *shlex.split(arguments)],
             input=secret,
             text=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=self.folder,
             env=self.environ,
             check=False,
         )
-        said = done.stderr + done.stdout
-        for line in said.removesuffix("\n").split("\n") if said else ():
-            output.write(f"  {line}")
+        said = done.stdout.removesuffix("\n")
+        output.lines(f"  {line}" for line in said.split("\n") if said)
         if done.returncode:
             raise Defect(f"the demo's step vault {arguments.split()[0]} ended with status {done.returncode}")
         return done.stdout
@@ -74,7 +75,7 @@ class Stage:
 
     def tell(self, text: str) -> None:
         """Say what comes next."""
-        output.write("", f"── {text}")
+        output.lines(["", f"── {text}"], "   ")
 
 
 def _play(folder: Path) -> None:
@@ -125,7 +126,7 @@ def _play(folder: Path) -> None:
     names = [first, second, spare, bad, "anthropic", "openai", "coder", "personal", "the new key was a typo"]
     found = [n for n in names if n.encode() in raw]
     stage.expect(not found, "no name and no secret is readable at rest")
-    output.write(f"  {len(raw)} bytes searched for {len(names)} names and secrets: none found")
+    output.lines([f"  {len(raw)} bytes searched for {len(names)} names and secrets: none found"])
     events = json.loads(
         subprocess.run(
             [sys.executable, "-m", "vault", "history", "--json", "--limit", "0"],
@@ -137,6 +138,15 @@ def _play(folder: Path) -> None:
     )["events"]
     stage.expect(all(f not in json.dumps(events) for f in (first, second, spare, bad)), "no secret is in the history")
     output.write("", f"Done: {len(events)} events, every step checked.")
+
+
+def _program() -> list[str]:
+    """``vault``, which fits what it prints to this terminal less the two columns that it is indented by."""
+    width = streams.width()
+    if width is None:
+        return [sys.executable, "-m", "vault"]
+    fitted = f"from vault.cli import main, streams; streams.fit({max(width - 2, 1)}); main.main()"
+    return [sys.executable, "-c", fitted]
 
 
 def _echo(variable: str) -> str:

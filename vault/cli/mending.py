@@ -122,7 +122,7 @@ def show(checks: Sequence[Check]) -> None:
     """Each check on a line, each finding with what to do."""
     for check in checks:
         mark = "✓" if check.status == "ok" else "✗"
-        output.write(f"{mark} {check.name}: {check.text}")
+        output.lines([f"{mark} {check.name}: {check.text}"])
         if check.status == "ok":
             continue
         if check.hint:
@@ -133,9 +133,7 @@ def tell(mended: Sequence[Mended]) -> None:
     """What was done, a line each."""
     for one in mended:
         done = f"#{one.position}" if one.position else "done"
-        output.write(
-            output.printable(f"✗ {one.mend.text}: {one.error}" if one.error else f"✓ {one.mend.text} ({done})")
-        )
+        output.lines([f"✗ {one.mend.text}: {one.error}" if one.error else f"✓ {one.mend.text} ({done})"])
 
 
 def body_of(checks: Sequence[Check], mended: Sequence[Mended]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def table(
         say(f"no room for {', '.join(left_out)}: --json has all")
 
 
-def lines(texts: Iterable[str]) -> None:
+def lines(texts: Iterable[str], indent: str = "    ") -> None:
     """Long lines on stdout: on a terminal broken between words and indented, whole in a pipe."""
     width = streams.width()
     for text in texts:
@@ -155,7 +155,7 @@ def lines(texts: Iterable[str]) -> None:
         else:
             from vault.cli.tables import wrapped
 
-            write(*wrapped(printable(text), width, "    "))
+            write(*wrapped(printable(text), width, indent))
 
 
 def with_original(profile: str) -> str:

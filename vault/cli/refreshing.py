@@ -160,7 +160,7 @@ def probe(
         if json:
             output.write_json("probe", _probed(done))
         else:
-            output.write(_found(done))
+            output.lines([_found(done)])
             if done.hint:
                 output.say(f"to fix it: {done.hint}")
         if done.exit_status:
@@ -175,7 +175,7 @@ def probe(
         output.write_json("probe-all", {"agent": name, "probes": body})
     for which, one, error in () if json else rows:
         if one is not None:
-            output.write(_found(one))
+            output.lines([_found(one)])
         elif error is not None:
             output.say(f"{which}: {error}")
     if not rows and not json:

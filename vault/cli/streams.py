@@ -27,6 +27,7 @@ CHECK = "check where the output goes, and its disk"
 """The hint of an error that standard output takes nothing."""
 
 _closed: set[Name] = set()
+_fitted: list[int] = []
 
 
 class ReaderGone(Exception):
@@ -132,12 +133,19 @@ def on_terminal(name: Name) -> bool:
 
 def width() -> int | None:
     """The columns of the terminal that stdout is; None where it is none, or doesn't tell."""
+    if _fitted:
+        return _fitted[-1]
     if not on_terminal("stdout"):
         return None
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or None
     except (OSError, ValueError):
         return None
+
+
+def fit(columns: int) -> None:
+    """Fit what is printed into so many columns, whatever stdout is: for a program that shows it on a terminal of its own."""
+    _fitted.append(columns)
 
 
 def console() -> Console:

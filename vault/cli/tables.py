@@ -54,8 +54,9 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     if cell_len(text) <= width:
         return [text]
     lines: list[str] = []
-    line = ""
-    for word in text.split(" "):
+    words = text.lstrip(" ")
+    line = text[: len(text) - len(words)]
+    for word in words.split(" "):
         longer = f"{line} {word}" if line.strip() else line + word
         if line.strip() and cell_len(longer) > width:
             lines.append(line.rstrip())
