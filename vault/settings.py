@@ -223,7 +223,9 @@ class _Reader:
                 found = replace(found, leeway=self._length(inner, *written))
                 continue
             if name == "api_key":
-                raise self._wrong(written, f"a key is a credential and no setting: {_key_line(provider, inner)}")
+                raise self._wrong(
+                    written, f"a key is a credential and no setting; take it out: {_key_line(provider, inner)}"
+                )
             if name not in ProviderSettings.__dataclass_fields__:
                 known = ", ".join(ProviderSettings.__dataclass_fields__)
                 also = _maybe(name, ProviderSettings.__dataclass_fields__)

@@ -84,17 +84,17 @@ def test_base_url_in_the_settings_is_the_endpoint(
     [
         (
             '[providers.mine]\napi_key = "${SOME_KEY}"\n',
-            "line 2: providers.mine.api_key: a key is a credential and no setting: "
+            "line 2: providers.mine.api_key: a key is a credential and no setting; take it out: "
             "vault login mine --reference '${SOME_KEY}' keeps it",
         ),
         (
             '[providers.mine]\napi_key = "$(pass show fake-place)"\n',
-            "line 2: providers.mine.api_key: a key is a credential and no setting: "
+            "line 2: providers.mine.api_key: a key is a credential and no setting; take it out: "
             "vault login mine --reference REFERENCE keeps it",
         ),
         (
             '[providers.mine]\napi_key = "fake-secret-9"\n',
-            "line 2: providers.mine.api_key: a key is a credential and no setting: vault login mine keeps it",
+            "line 2: providers.mine.api_key: a key is a credential and no setting; take it out: vault login mine keeps it",
         ),
         (
             '[providers.mine]\nregion = "a"\n[providers.mine.provider_options]\nregion = "b"\n',

@@ -190,6 +190,8 @@ def test_a_passphrase_is_asked_for_twice_on_a_terminal_until_it_fits(real: Real,
     assert "the passphrase has fewer than 8 characters" in said
     assert made(place) == []
     with terminal("init") as child:
+        child.expect_exact("There is no OS keyring here")
+        child.expect_exact("(Other ways: --key-file PATH, --key-command CMD.)\r\nAt least 8 characters. ")
         for prompt in ("New passphrase: ", "The same again: "):
             child.expect_exact(prompt)
             child.sendline("fake passphrase 1")

@@ -106,14 +106,14 @@ def ask(question: str, default: str | None = None, *, show_default: bool = True)
     """Ask a person for a line; the question is on stderr."""
     import typer
 
-    return str(typer.prompt(_safe(question), default=default, show_default=show_default, err=True))
+    return str(typer.prompt(_asking(question), default=default, show_default=show_default, err=True))
 
 
 def confirm(question: str, *, default: bool = False) -> bool:
     """Ask a person for a yes or a no; the question is on stderr."""
     import typer
 
-    return bool(typer.confirm(_safe(question), default=default, err=True))
+    return bool(typer.confirm(_asking(question), default=default, err=True))
 
 
 def ask_hidden(prompt: str) -> str:
@@ -121,7 +121,7 @@ def ask_hidden(prompt: str) -> str:
     import getpass
 
     try:
-        return getpass.getpass(_safe(prompt))
+        return getpass.getpass(_asking(prompt))
     except EOFError:
         raise InputError("nothing was typed", hint="try again") from None
 
@@ -199,6 +199,13 @@ def until(at: int, now: int) -> str:
 
 def _json(body: dict[str, Any], **form: Any) -> str:
     return safe_json(json.dumps(body, ensure_ascii=False, **form))
+
+
+def _asking(text: str) -> str:
+    """A question as it may be asked: what stands in lines before it is said first."""
+    *before, question = text.split("\n")
+    say(*before)
+    return _safe(question)
 
 
 def _safe(text: str) -> str:

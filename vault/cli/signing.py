@@ -72,9 +72,7 @@ class Terminal:
 
     def consent(self, text: str) -> bool:
         """Ask whether the person agrees: the last line is the question. No is the default."""
-        *before, question = text.split("\n")
-        output.say(*before)
-        return output.confirm(question)
+        return output.confirm(text)
 
     @property
     def paste(self) -> Paste | None:
