@@ -27,7 +27,7 @@ Without a file everything has its default. No setting holds a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -265,7 +265,8 @@ class _Reader:
 
     def _sources(self, value: Any, key: str) -> tuple[str, ...]:
         if not isinstance(value, list) or any(v not in SOURCES for v in value) or len(set(value)) != len(value):
-            raise self._wrong((key,), f"it is a list of {', '.join(SOURCES)}, each at most once")
+            also = _maybe_one_of(value if isinstance(value, list) else [], SOURCES)
+            raise self._wrong((key,), f"it is a list of {', '.join(SOURCES)}, each at most once{also}")
         return tuple(value)
 
     def _length(self, value: Any, *place: str) -> int:
@@ -293,6 +294,11 @@ def _maybe(text: str, names: Iterable[str]) -> str:
     """What was probably meant, as the end of a sentence; nothing when there is nothing like it."""
     meant = did_you_mean(text, names)
     return f"; {meant}" if meant else ""
+
+
+def _maybe_one_of(values: Iterable[Any], names: Collection[str]) -> str:
+    """The same for the first of several that is none of the names."""
+    return next((_maybe(value, names) for value in values if isinstance(value, str) and value not in names), "")
 
 
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
@@ -336,9 +342,10 @@ def _overridden(found: Settings, environ: Mapping[str, str]) -> Settings:
             if not values:
                 continue
             if any(v not in SOURCES for v in values) or len(set(values)) != len(values):
+                also = _maybe_one_of(values, SOURCES)
                 raise NotReady(
                     f"{name} names an unknown source, or one twice",
-                    hint=f"use {', '.join(SOURCES)}, separated by commas",
+                    hint=f"use {', '.join(SOURCES)}, separated by commas{also}",
                 )
         found = replace(found, **{key: values})  # type: ignore[arg-type]
     for key in ("leeway", "lease"):

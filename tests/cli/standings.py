@@ -169,7 +169,13 @@ def _variables(cells: dict[tuple[str, str], list[Case]], cell: Callable[..., Non
         "environment",
         words.UNUSABLE,
         Case((), None, "vault why groq", environ={**key, "VAULT_SOURCES": "stored"}, what="switched off"),
-        Case((), None, "vault config edit", environ={**key, "VAULT_DISABLED_PROVIDERS": "groq"}, what="disabled"),
+        Case(
+            (),
+            None,
+            "unset VAULT_DISABLED_PROVIDERS",
+            environ={**key, "VAULT_DISABLED_PROVIDERS": "groq"},
+            what="disabled",
+        ),
     )
     cell("environment", words.MISSING, Case((), None, "vault login groq", what="not set"))
     pair = {"AWS_ACCESS_KEY_ID": "fake-access-key-id", "AWS_SECRET_ACCESS_KEY": "fake-secret"}
@@ -196,7 +202,14 @@ def _variables(cells: dict[tuple[str, str], list[Case]], cell: Callable[..., Non
     cell(
         ".env",
         words.UNUSABLE,
-        Case((), None, "vault config edit", dotenv=line, environ={"VAULT_ENABLED_PROVIDERS": "xai"}, what="disabled"),
+        Case(
+            (),
+            None,
+            "unset VAULT_ENABLED_PROVIDERS",
+            dotenv=line,
+            environ={"VAULT_ENABLED_PROVIDERS": "xai"},
+            what="disabled",
+        ),
     )
     cell(".env", words.MISSING, Case((), None, "vault login groq", dotenv="OTHER=1\n", what="not set"))
     cell(
@@ -212,7 +225,14 @@ def _variables(cells: dict[tuple[str, str], list[Case]], cell: Callable[..., Non
     cell(
         "local",
         words.UNUSABLE,
-        Case((), None, "vault config edit", "ollama", environ={"VAULT_DISABLED_PROVIDERS": "ollama"}, what="disabled"),
+        Case(
+            (),
+            None,
+            "unset VAULT_DISABLED_PROVIDERS",
+            "ollama",
+            environ={"VAULT_DISABLED_PROVIDERS": "ollama"},
+            what="disabled",
+        ),
     )
 
 

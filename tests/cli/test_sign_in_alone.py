@@ -189,10 +189,10 @@ def test_wizard_for_a_provider_that_is_switched_off(
     stored("openai:default", ApiKey(key="fake-key"))
     monkeypatch.setenv("VAULT_DISABLED_PROVIDERS", "openai")
     told = shell.json("wizard", "openai")
-    assert (told["state"], told["run"], told["ways"]) == ("unusable", "vault config edit", [])
+    assert (told["state"], told["run"], told["ways"]) == ("unusable", "unset VAULT_DISABLED_PROVIDERS", [])
     assert "disable it" in told["why"]
     assert told["reasons"][0]["code"] == "provider_disabled"
-    assert shell("wizard", "openai").out.endswith("Ask a person to run: vault config edit\n")
+    assert shell("wizard", "openai").out.endswith("Ask a person to run: unset VAULT_DISABLED_PROVIDERS\n")
 
 
 def test_wizard_for_a_profile_that_is_disabled(stored: Stored, shell: Shell) -> None:

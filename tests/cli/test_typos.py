@@ -62,6 +62,21 @@ from vault.providers.catalogue import providers
         ("helper kubernets", 66, "did you mean kubernetes?"),
         ("history --type profile_loged_in", 65, "did you mean profile_logged_in"),
         ("report anthropic:work failure --reason rate_limt", 64, "did you mean rate_limit?"),
+        ("report anthropic:work succes", 64, "did you mean success?"),
+        ("connect opencode -p anthropc", 66, "did you mean anthropic?"),
+        ("export opencode -p anthropc", 66, "did you mean anthropic?"),
+        ("order get -p anthropc", 66, "did you mean anthropic?"),
+        ("order set -p anthropc work", 66, "did you mean anthropic?"),
+        ("order clear -p anthropc", 66, "did you mean anthropic?"),
+        ("unpin anthropc", 66, "did you mean anthropic?"),
+        ("restore anthropic:wrok", 66, "did you mean anthropic:work?"),
+        ("restore groq:spar", 66, "did you mean groq:spare?"),
+        ("history -a codr", 0, "did you mean coder?"),
+        ("history -p anthropc", 0, "did you mean anthropic?"),
+        ("history --profile anthropic:wrok", 0, "did you mean anthropic:work?"),
+        ("doctor bedrok", 66, "did you mean bedrock?"),
+        ("env --shell fihs", 64, "did you mean fish?"),
+        ("login anthropic --kind api_kye --stdin", 64, "did you mean api_key?"),
     ],
 )
 @pytest.mark.usefixtures("furnished")
@@ -192,3 +207,82 @@ def test_an_agent_that_a_typo_registers_is_told_of(shell: Shell, furnished: File
         "registered agent codr, inheriting from main (did you mean coder? undo with: vault agent remove codr)" in told
     )
     assert "did you mean" not in shell("login", "groq", "--stdin", "--agent", "zzz", stdin="fake-key").err
+
+
+@pytest.mark.usefixtures("furnished")
+def test_a_history_without_events_says_so_and_a_typed_form_stays_as_it_is(shell: Shell) -> None:
+    assert shell("history", "--until", "2020-01-01").err == "no event matches\n"
+    assert shell.json("history", "-a", "codr") == {"schema": "vault.history/1", "events": []}
+    assert shell("history", "-a", "codr", "--csv").err == ""
+
+
+@pytest.mark.usefixtures("furnished")
+def test_a_session_pin_of_no_provider_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_PIN", "anthropc:work")
+    told = shell("get", "anthropic", status=78)
+    assert "VAULT_PIN names a profile of anthropc, and there is no such provider: did you mean anthropic?" in told.err
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("VAULT_DISABLED_PROVIDERS", "Anthropic", "VAULT_DISABLED_PROVIDERS names it: unset VAULT_DISABLED_PROVIDERS"),
+        ("VAULT_ENABLED_PROVIDERS", "openai", "VAULT_ENABLED_PROVIDERS doesn't name it: unset"),
+        ("VAULT_ENABLED_PROVIDERS", "anthropc", "VAULT_ENABLED_PROVIDERS doesn't name it, but anthropc: unset"),
+    ],
+)
+def test_what_the_settings_disable_says_by_which_of_them(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for what in ("anthropic", "anthropic:work"):
+        assert why in shell("get", what, status=66).err
+
+
+@pytest.mark.usefixtures("furnished")
+def test_the_line_that_is_told_lets_a_provider_be_used_again(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "settings.toml"
+    monkeypatch.setenv("VAULT_CONFIG", str(config))
+    for text in ('disabled_providers = ["anthropic"]\n', 'enabled_providers = ["groq"]\n'):
+        config.write_text(text)
+        told = shell("get", "anthropic:work", status=66).err
+        assert told.endswith("vault provider enable anthropic\n")
+        shell("provider", "enable", "anthropic")
+        assert shell("get", "anthropic:work").out == "fake-key-work\n"
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('enabled_providers = ["anthropc", "groq"]', "did you mean anthropic?"),
+        ('disabled_providers = ["opnai"]', "did you mean openai?"),
+        ('[providers.anthropc]\nendpoint = "https://llm.example"', "did you mean anthropic?"),
+        ('sources = ["enviroment"]', "did you mean environment?"),
+        ("sorces = []", "did you mean sources?"),
+        ('[providers.anthropic]\nauth_sorce = "env"', "did you mean auth_source?"),
+        ('[providers.mine]\nfamily = "bedrok"', "did you mean bedrock?"),
+        ('enabled_providers = ["Gemini", "git.example.com", "openai"]', ""),
+        ('[providers.my-llm]\nendpoint = "https://llm.example"', ""),
+    ],
+)
+def test_a_typo_in_the_settings_is_told(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, meant: str
+) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text(text + "\n")
+    monkeypatch.setenv("VAULT_CONFIG", str(config))
+    told = shell("doctor", status=None)
+    lines = [line for line in (told.out + told.err).splitlines() if str(config) in line or "did you mean" in line]
+    assert meant in "".join(lines) if meant else lines == []
+
+
+def test_a_typo_in_the_variables_of_sources_is_told(
+    shell: Shell, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del files
+    monkeypatch.setenv("VAULT_SOURCES", "stored,enviroment")
+    assert "did you mean environment?" in shell("list", status=78).err

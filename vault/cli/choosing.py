@@ -166,10 +166,12 @@ def order_get(
     provider: NeededProvider, agent: AgentOption = "main", json: JsonOption = False, no_input: NoInputOption = False
 ) -> None:
     """Show the order in force."""
+    from vault.commands.naming import check_provider
     from vault.projections.queries import View
 
     name, wanted = agent_id(agent), _provider(provider)
     with opened(name, no_input=no_input) as context:
+        check_provider(context, wanted)
         profiles, owner = View(context.queries, name).order(wanted)
         if json:
             output.write_json("order", {"agent": name, "provider": wanted, "order": profiles, "set_by": owner or None})

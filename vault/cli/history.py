@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,7 +61,7 @@ def history(
 ) -> None:
     """Show what happened, newest first. Never a secret."""
     from vault.cli.moments import parse_moment
-    from vault.commands.history import Filter, check_types, read_history
+    from vault.commands.history import Filter, check_types, nothing_found, read_history
     from vault.commands.naming import named_profile, resolve
 
     if sum((json, jsonl, csv)) > 1 or (follow and json):
@@ -92,8 +93,8 @@ def history(
         elif jsonl:
             for record in found:
                 output.write_json_line(body(record))
-        else:
-            _lines(found)
+        elif not _lines(found) and not follow:
+            output.say(output.printable(nothing_found(context, wanted)))
         if follow:
             _follow(context, wanted, start, csv=csv, jsonl=jsonl)
 
@@ -122,12 +123,16 @@ def body(record: Recorded) -> dict[str, Any]:
     }
 
 
-def _lines(records: Iterator[Recorded]) -> None:
+def _lines(records: Iterator[Recorded]) -> bool:
+    """Print events; whether there were any."""
     from vault.cli.sentences import sentence, who
 
+    first = next(records, None)
     output.lines(
-        f"{output.local(record.at)}  #{record.position:<6} {who(record)} {sentence(record)}" for record in records
+        f"{output.local(record.at)}  #{record.position:<6} {who(record)} {sentence(record)}"
+        for record in (chain([first], records) if first is not None else ())
     )
+    return first is not None
 
 
 def _csv(records: Iterator[Recorded], *, heading: bool = True) -> None:

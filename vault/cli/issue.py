@@ -27,11 +27,15 @@ from vault.cli.session import (
     opened,
 )
 from vault.errors import NotFound, Unavailable, UsageError, VaultError
+from vault.guessing import did_you_mean
 from vault.providers.cloud import OVERRIDE
+from vault.showing import shown
 
 if TYPE_CHECKING:
     from vault.commands.issue import Issued, Ready
     from vault.values import Secret
+
+SHELLS = ("sh", "bash", "zsh", "fish", "powershell")
 
 ProvidersOption = Annotated[
     list[str] | None,
@@ -104,8 +108,9 @@ def env(
 
     Variables that would make a cloud's tools use another credential are unset.
     """
-    if shell not in ("sh", "bash", "zsh", "fish", "powershell"):
-        raise UsageError(f"{shell!r} is not a shell that vault knows", hint="use sh, fish or powershell")
+    if shell not in SHELLS:
+        hint = did_you_mean(shell, SHELLS, "use sh, fish or powershell")
+        raise UsageError(f"{shown(shell)} is not a shell that vault knows", hint=hint)
     streams.need_output()
     found = _collect(agent, provider or [], "env", "", reason, no_input)
     removed = sorted(name for name in found.removed if name in os.environ and not name.startswith(OVERRIDE[0]))

@@ -123,16 +123,17 @@ def connect(
     from vault.cli.changes import body_of, tell_changes
     from vault.commands.connecting import connect as make
     from vault.commands.connecting import propose
-    from vault.commands.naming import target
+    from vault.commands.naming import check_provider, target
     from vault.interop.plans import Link
     from vault.interop.tools import tool as named
 
     found, name = named(tool), agent_id(agent)
-    for text in provider or []:
-        target(text)
+    wanted = [target(text) for text in provider or []]
     link = Link(own_command(), name, tuple(provider or []))
     place = Path(to).expanduser() if to else None
     with opened(name, no_input=no_input) as context:
+        for one, _ in wanted:
+            check_provider(context, one)
         link = _link(context, found, name, link)
         shown = propose(context, found, link, place)
         done = None
@@ -195,7 +196,7 @@ def export(
 ) -> None:
     """Write credentials into a tool's own store, in plain text, as it keeps them. Serving (vault connect) is better."""
     from vault.commands.exporting import export as write
-    from vault.commands.naming import target
+    from vault.commands.naming import check_provider, target
     from vault.interop.tools import tool as named
 
     found, name = named(tool), agent_id(agent)
@@ -212,6 +213,8 @@ def export(
             raise typer.Exit(0)
     place = Path(to).expanduser() if to else None
     with opened(name, no_input=no_input, way="export") as context:
+        for one, _ in what:
+            check_provider(context, one)
         done = write(
             context, found, name, what=what, to=place, hand_over=hand_over, over=over, dry_run=dry_run, reason=reason
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vault.commands.naming import target
+from vault.commands.naming import how_to_have, is_kept, is_known, target
 from vault.commands.replaced import replaced
 from vault.context import Context
 from vault.errors import InputError, NotReady, VaultError
@@ -62,7 +62,7 @@ def choose_among(
         moment,
         pin=pin,
         pinned_by=pinned_by,
-        session_pin=session_pin(context.environ, provider) if queries is None else "",
+        session_pin=session_pin(context, provider) if queries is None else "",
         order=order,
         ordered_by=ordered_by,
         environment=[name for name in set_here if pointer_in(context.environ[name]) is None],
@@ -139,15 +139,20 @@ def session_pins(environ: Mapping[str, str]) -> dict[ProviderId, ProfileId]:
     return found
 
 
-def session_pin(environ: Mapping[str, str], provider: ProviderId) -> str:
-    """The profile that VAULT_PIN pins for a provider, or an empty text. Raises NotReady."""
-    return session_pins(environ).get(provider, "")
+def session_pin(context: Context, provider: ProviderId) -> str:
+    """The profile that VAULT_PIN pins for a provider, or an empty text. Raises NotReady, also for a provider nobody knows."""
+    pins = session_pins(context.environ)
+    for pinned in pins:
+        if not (is_known(pinned, context.environ) or is_kept(context, pinned)):
+            hint = how_to_have(pinned, environ=context.environ)
+            raise NotReady(f"{SESSION_PIN} names a profile of {pinned}, and there is no such provider", hint=hint)
+    return pins.get(provider, "")
 
 
 def pin_of(context: Context, agent: AgentId, provider: ProviderId) -> tuple[str, str]:
     """(profile, by whom in words) of the pin in force, empty texts for none. Raises NotFound, NotReady."""
     pin, owner = View(context.queries, agent).pin(provider)
-    session = session_pin(context.environ, provider)
+    session = session_pin(context, provider)
     return (session, SESSION_PIN) if session else (pin, f"agent {owner}" if pin else "")
 
 

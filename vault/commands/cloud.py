@@ -12,6 +12,7 @@ from vault.commands.candidates import SESSION_PIN, STORED_ONLY, allowed_sources,
 from vault.commands.cloud_mode import STORED, Resolved, resolve, what_of
 from vault.context import Context
 from vault.errors import NotFound
+from vault.guessing import did_you_mean
 from vault.model.choosing import CODES, Considered, Decision
 from vault.projections.queries import View
 from vault.providers import catalogue
@@ -110,7 +111,8 @@ def modes_of(context: Context, agent: AgentId, named: str) -> list[CloudMode]:
         return resolve_family(context, agent, named)
     provider = ProviderId(named) if named in context.settings.providers else named_provider(named)
     if not family_of(context, provider):
-        raise NotFound(f"{provider} is of no cloud family", hint="use bedrock, vertex, azure or one of their providers")
+        hint = did_you_mean(named, FAMILIES, "use bedrock, vertex, azure or one of their providers")
+        raise NotFound(f"{provider} is of no cloud family", hint=hint)
     return [_mode_of(context, agent, provider)]
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vault.commands import mending
+from vault.commands.disabling import unknown_names
 from vault.commands.mending import OK, Check, finding
 from vault.context import Context, Places
 from vault.crypto.keyslots import COMMAND, KEY_FILE, KEYRING, RECOVERY, Slot, check_parameters
@@ -42,6 +43,7 @@ def examine(places: Places, context: Context | None) -> list[Check]:
     parts: dict[str, Callable[[], Iterable[Check]]] = {
         "log": lambda: _log(opened),
         "catalogue": _catalogue,
+        "settings": lambda: _settings(opened),
         "credentials": lambda: _holdings(opened),
         "plugins": _plugins,
     }
@@ -134,6 +136,12 @@ def _catalogue() -> Iterable[Check]:
     fetched = catalogue.source()
     if fetched.broken:
         yield finding("catalogue", fetched.note, "vault provider update", mend=mending.drop_catalogue())
+
+
+def _settings(context: Context) -> Iterable[Check]:
+    """Names of providers in the settings that may be mistyped: they do nothing, in silence."""
+    for text, hint in unknown_names(context):
+        yield finding("settings", text, hint)
 
 
 def _plugins() -> Iterable[Check]:

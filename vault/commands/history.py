@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from vault.commands.naming import is_kept, is_known
 from vault.context import Context
 from vault.errors import InputError
 from vault.events.types import EVENT_TYPES
 from vault.guessing import did_you_mean
 from vault.log.records import Recorded
+from vault.model.profile import like_it
+from vault.providers import catalogue
 from vault.showing import shown
 
 BATCH = 256
@@ -40,6 +43,25 @@ class Filter:
         groups = [[(column, getattr(self, column))] for column in ("agent", "provider", "profile")]
         groups += [[("kind", name) for name in self.types], [("actor", self.actor), ("program", self.actor)]]
         return [group for group in groups if any(name for _, name in group)]
+
+
+def nothing_found(context: Context, wanted: Filter) -> str:
+    """What to say where no event matches: what was probably meant, if a name is one that nothing here has."""
+    agents = context.queries.agents().names()
+    meant = ""
+    if wanted.profile:
+        every = [p.profile for agent in agents for p in context.queries.profiles(agent)]
+        meant = like_it(wanted.profile, every) if wanted.profile not in every else ""
+    if (
+        wanted.provider
+        and not meant
+        and not (is_known(wanted.provider, context.environ) or is_kept(context, wanted.provider))
+    ):
+        near = catalogue.nearest(wanted.provider)
+        meant = f"did you mean {' or '.join(near)}?" if near else ""
+    if wanted.agent and not meant and wanted.agent not in agents:
+        meant = did_you_mean(wanted.agent, agents)
+    return f"no event matches; {meant}" if meant else "no event matches"
 
 
 def read_history(

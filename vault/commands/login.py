@@ -12,6 +12,7 @@ from vault.context import Context
 from vault.errors import InputError, NotFound, UsageError
 from vault.events.credentials import AnyCredential, CredentialFacts, Reference
 from vault.events.types import AgentRegistered, HealthCleared, ProfileLoggedIn, ProfileLoggedOut
+from vault.guessing import did_you_mean
 from vault.log.records import Draft
 from vault.model import agents as agents_model
 from vault.model import profile as profile_model
@@ -21,6 +22,7 @@ from vault.model.streams import AGENTS, profile_stream, rotation_stream
 from vault.pointers import pointer_in
 from vault.projections.queries import View
 from vault.providers import catalogue
+from vault.showing import shown
 from vault.values import MAIN_AGENT, AgentId, ProfileId, provider_of
 
 _NO_SECRETS = ("a reference", "a command", "encrypted")
@@ -198,7 +200,8 @@ def check_typed(profile: ProfileId, secret: str) -> None:
 def check_kind(kind: str, expires_in: int | None) -> str:
     """Check the kind of a login that takes one secret. Raises UsageError."""
     if kind not in ("api_key", "token"):
-        raise UsageError(f"{kind!r} is not a kind of credential that can be typed in", hint="use api_key or token")
+        hint = did_you_mean(kind, ("api_key", "token"), "use api_key or token")
+        raise UsageError(f"{shown(kind)} is not a kind of credential that can be typed in", hint=hint)
     if expires_in is not None and kind == "api_key":
         raise UsageError("an api_key has no expiry here", hint="use --kind token together with --expires-in")
     return kind

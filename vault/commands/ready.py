@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vault.commands.candidates import resolvable
+from vault.commands.disabling import disabled_by
 from vault.commands.naming import how_to_have, with_agent
 from vault.commands.replaced import must_not_be_sent
 from vault.commands.standing import in_hand
@@ -54,8 +55,9 @@ def nothing_usable(context: Context, decision: Decision) -> NotFound | SignInAga
     agent, provider = decision.agent, decision.provider
     codes = {c.code for c in decision.considered}
     what = f"agent {agent} has no usable credential for {provider}"
-    if "provider_disabled" in codes or (not decision.considered and "disable" in decision.basis):
-        return NotFound(f"{what}: {decision.basis}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS")
+    if not context.allows(provider):
+        text, hint = disabled_by(context, provider)
+        return NotFound(f"{what}: {text}", hint=hint)
     if not decision.considered and catalogue.is_local(provider):
         return NotFound(f"{provider} runs on this machine and needs no credential", hint="use it without one")
     if not decision.considered or codes <= {"missing"}:
@@ -111,9 +113,8 @@ def named_candidate(context: Context, agent: AgentId, profile: ProfileId) -> Can
             hint=with_agent(f"vault restore {profile}", state.agent) + " undoes it",
         )
     if not context.allows(provider_of(profile)):
-        raise NotFound(
-            f"the settings disable {provider_of(profile)}", hint="vault config edit, or VAULT_DISABLED_PROVIDERS"
-        )
+        text, hint = disabled_by(context, provider_of(profile))
+        raise NotFound(f"{profile} isn't used: {text}", hint=hint)
     candidate = Candidate(
         profile,
         state.agent,

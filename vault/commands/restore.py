@@ -60,7 +60,9 @@ def restore(
     def build() -> tuple[Sequence[Draft], Mapping[str, int]]:
         seen[0] = state = context.queries.profile(agent, profile)
         if state is None:
-            raise NotFound(f"agent {agent} never had a profile {profile}", hint="vault history shows what there was")
+            had = (p.profile for p in context.queries.profiles(agent))
+            hint = profile_model.like_it(profile, had, "vault history shows what there was")
+            raise NotFound(f"agent {agent} never had a profile {profile}", hint=hint)
         origin = _origin(context, state, stream, to, at)
         context.store.credential(origin.position)
         found[:] = [origin]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vault.commands.naming import check_provider
 from vault.commands.repeats import first_of
 from vault.context import Context
 from vault.errors import NotFound, UsageError
@@ -19,6 +20,7 @@ from vault.events.types import (
     ProfileUnpinned,
     UseReported,
 )
+from vault.guessing import did_you_mean
 from vault.log.records import Draft
 from vault.model import rotation as rotation_model
 from vault.model.health import WELL, check_failure
@@ -42,6 +44,7 @@ def set_order(
     context: Context, agent: AgentId, provider: ProviderId, profiles: list[str], *, reason: str = "", command: str = ""
 ) -> Steered:
     """Set an agent's order. Raises InputError, NotFound, UsageError."""
+    check_provider(context, provider)
 
     def decide(state: RotationState) -> Event | None:
         return rotation_model.set_order(state, profiles, set(View(context.queries, agent).visible(provider)))
@@ -52,7 +55,8 @@ def set_order(
 def clear_order(
     context: Context, agent: AgentId, provider: ProviderId, *, reason: str = "", command: str = ""
 ) -> Steered:
-    """Clear an agent's order; its parent's applies again."""
+    """Clear an agent's order; its parent's applies again. Raises NotFound for a provider nobody knows."""
+    check_provider(context, provider)
     return _steer(context, agent, provider, rotation_model.clear_order, reason, command, OrderCleared)
 
 
@@ -68,6 +72,7 @@ def pin(context: Context, agent: AgentId, profile: ProfileId, *, reason: str = "
 
 def unpin(context: Context, agent: AgentId, provider: ProviderId, *, reason: str = "", command: str = "") -> Steered:
     """Remove a pin. Raises NotFound when the agent has none of its own."""
+    check_provider(context, provider)
     return _steer(context, agent, provider, rotation_model.unpin, reason, command, ProfileUnpinned)
 
 
@@ -84,6 +89,7 @@ def restore_order(
 
     Profiles that no longer exist stay in the order: it is restored exactly, and ``why`` names them as missing.
     """
+    check_provider(context, provider)
     restored: list[list[str] | None] = [None]
 
     def decide(state: RotationState) -> Event | None:
@@ -117,7 +123,8 @@ def report(
 ) -> tuple[Steered, Health]:
     """Record how a use went. The owner's health changes. Raises UsageError, NotFound, NewerVersion."""
     if outcome not in ("success", "failure"):
-        raise UsageError(f"{shown(outcome)} is not an outcome", hint="use success or failure")
+        meant = did_you_mean(outcome, ("success", "failure"), "use success or failure")
+        raise UsageError(f"{shown(outcome)} is not an outcome", hint=meant)
     if outcome == "failure":
         check_failure(failure or "unknown")
     elif failure or until is not None:

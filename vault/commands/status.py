@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vault.commands.candidates import SESSION_PIN, allowed_sources, family_of, pin_of
+from vault.commands.disabling import disabled_by
 from vault.commands.external import external
 from vault.commands.naming import how_to_have, with_agent
 from vault.commands.standing import (
@@ -215,7 +216,7 @@ def _found(
 ) -> _Found:
     provider = ProviderId(decision.provider)
     if not context.allows(provider):
-        return _Found(UNUSABLE, decision.basis, "vault config edit")
+        return _Found(UNUSABLE, *disabled_by(context, provider))
     cloud = _cloud(context, decision, now)
     if cloud is not None and cloud.state != OK:
         hint = cloud.hint or f"vault doctor {family_of(context, provider)}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vault.commands.candidates import ADDRESS_WAYS, CHILD_WAYS, STORE_WAYS, choose_among, family_of, sources_for
+from vault.commands.disabling import disabled_by
 from vault.context import Context
 from vault.model.choosing import Decision
 from vault.projections.queries import Queries
@@ -49,7 +50,7 @@ def decide(
     if allowed:
         return decision
     considered = [replace(c, code="provider_disabled", until=None) for c in decision.considered]
-    return Decision(agent, provider, f"the settings in {context.settings.path} disable it", None, None, considered)
+    return Decision(agent, provider, disabled_by(context, provider)[0], None, None, considered)
 
 
 def otherwise(context: Context, decision: Decision, way: str, *, now: int | None = None) -> Decision | None:

@@ -198,13 +198,19 @@ def restore(state: ProfileState | None, agent: str, profile: str, origin: Held) 
 
 def no_profile(agent: str, profile: str, known: Iterable[str]) -> NotFound:
     """The error for a profile that an agent doesn't see. It names those like it: of its provider, else of any."""
+    return NotFound(
+        f"agent {agent} has no profile {profile}", hint=like_it(profile, known, "vault list shows what it has")
+    )
+
+
+def like_it(profile: str, known: Iterable[str], look: str = "") -> str:
+    """A hint: the profiles that are like one, of its provider, else of any; and where to look."""
     provider, _, name = profile.partition(":")
     listed = sorted(known)
     names = {p.partition(":")[2]: p for p in listed if p.partition(":")[0] == provider}
     near = [names[n] for n in nearest(name, names)] or nearest(profile, () if names else listed)
-    look = "vault list shows what it has"
-    hint = f"did you mean {' or '.join(near)}? ({look})" if near else look
-    return NotFound(f"agent {agent} has no profile {profile}", hint=hint)
+    meant = f"did you mean {' or '.join(near)}?" if near else ""
+    return f"{meant} ({look})" if meant and look else meant or look
 
 
 def decidable(state: ProfileState | None) -> None:
