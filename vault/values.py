@@ -122,6 +122,9 @@ def parse_provider(text: str) -> ProviderId:
 def parse_name(text: str) -> str:
     """Check the name part of a profile id. Raises InputError."""
     if not _NAME.fullmatch(text):
+        spelt = spell_name(text) if text.strip() else ""
+        if _NAME.fullmatch(spelt):
+            raise InputError(f"{shown(text)} is not a profile name", hint=f"write it as {shown(spelt)}")
         raise InputError(
             f"{shown(text)} is not a profile name",
             hint=f"use up to {LONGEST_NAME} visible characters without spaces, not starting with '-' or ':'",

@@ -122,3 +122,11 @@ def test_an_at_in_a_name_is_only_a_letter_of_it(shell: Shell) -> None:
     told = shell.json("order", "set", "--provider", "anthropic", "me@example.com")
     assert told["order"] == ["anthropic:me@example.com"]
     assert shell("get", "anthropic@me@example.com").out == "fake-key-1\n"
+
+
+def test_another_tools_name_as_it_is_there_is_told_how_it_is_written_here(shell: Shell, files: Files) -> None:
+    for what in ("openai:my team", "openai@my team"):
+        refused = shell("get", what, status=65)
+        assert "'my team' is not a profile name: write it as 'my%20team'" in refused.err
+    shell.login("openai:my%20team", "fake-key")
+    assert shell("get", "openai:my%20team").out == "fake-key\n"
