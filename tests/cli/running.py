@@ -74,6 +74,11 @@ class Result:
         return found
 
 
+def _not_here(program: str, *_: object) -> None:
+    """In place of ``os.execve``: the process that would become the program is the one that runs the tests, and they would end."""
+    raise AssertionError(f"{program} would take the place of the tests: use Real for vault exec")
+
+
 class Shell:
     """Runs commands in this process."""
 
@@ -85,6 +90,7 @@ class Shell:
     def __call__(self, *arguments: str, stdin: str | bytes = "", status: int | None = 0) -> Result:
         """Run one command. ``status`` is the exit status it must end with; None for any."""
         raw = stdin.encode() if isinstance(stdin, str) else stdin
+        self._monkeypatch.setattr(os, "execve", _not_here)
         self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
         self._capsys.readouterr()
         ended = run(list(arguments))

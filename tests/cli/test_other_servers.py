@@ -128,21 +128,21 @@ def test_the_providers_own_url_written_out_is_no_other_server(
 
 
 def test_a_persons_own_proxy_on_this_machine_gets_the_providers_key(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
+    real: Real, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.login("openai", "fake-own")
     foreign(shell)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:4000/v1")
     given = {"OPENAI_BASE_URL": "http://127.0.0.1:4000/v1", "OPENAI_API_KEY": "fake-own"}
-    told = shell("exec", "-p", "openai", *SHOW)
+    told = real("exec", "-p", "openai", *SHOW)
     assert (told.out, told.err) == (f"{given}\n", "")
     assert "unset OPENAI_BASE_URL" not in shell("env", "-p", "openai").out
     for other in ("http://127.0.0.1.nip.example/v1", "http://localhost.corp.example:4000/v1"):
         monkeypatch.setenv("OPENAI_BASE_URL", other)
-        assert "is taken out" in shell("exec", "-p", "openai", *SHOW).err
+        assert "is taken out" in real("exec", "-p", "openai", *SHOW).err
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:4000/v1")
     monkeypatch.setenv("OPENAI_API_BASE", VLLM)
-    told = shell("exec", "-p", "openai", *SHOW)
+    told = real("exec", "-p", "openai", *SHOW)
     assert (told.out, "OPENAI_API_BASE (" in told.err) == (f"{given}\n", True)
 
 
