@@ -248,6 +248,25 @@ def test_what_a_person_writes_outside_of_ours_is_kept_to_the_byte_and_ours_goes(
             assert re.sub(rb"\s+", b" ", left) == re.sub(rb"\s+", b" ", expected)
 
 
+@many
+@given(data=st.data())
+def test_connected_again_after_an_edit_one_disconnect_leaves_only_the_edit(
+    name: str, desks: Desks, data: st.DataObject
+) -> None:
+    kind, was = KINDS[name], data.draw(file_of(name))
+    edit = data.draw(st.sampled_from([kind.first, kind.last]))
+    with desks(was) as desk:
+        desk.connect()
+        desk.path.write_bytes(as_typed(edit, desk.path.read_bytes(), was))
+        desk.connect()
+        assert desk.disconnect().kept == ()
+        left, expected = desk.path.read_bytes(), as_typed(edit, was)
+        if b"\n" in was.rstrip(b"\r\n"):
+            assert left == expected
+        else:
+            assert left.split() == expected.split()
+
+
 UNITS: dict[str, tuple[str, ...]] = {
     "codex": ("model_providers", "vault"),
     "claude-code": ("apiKeyHelper",),
