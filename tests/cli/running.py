@@ -90,10 +90,11 @@ class Shell:
     def __call__(self, *arguments: str, stdin: str | bytes = "", status: int | None = 0) -> Result:
         """Run one command. ``status`` is the exit status it must end with; None for any."""
         raw = stdin.encode() if isinstance(stdin, str) else stdin
-        self._monkeypatch.setattr(os, "execve", _not_here)
         self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
         self._capsys.readouterr()
-        ended = run(list(arguments))
+        with self._monkeypatch.context() as meanwhile:
+            meanwhile.setattr(os, "execve", _not_here)
+            ended = run(list(arguments))
         out, err = self._capsys.readouterr()
         result = Result(ended, out, err)
         assert status in (None, ended), result
