@@ -143,7 +143,7 @@ def disk_full(_: Files, patch: pytest.MonkeyPatch) -> None:
 
     original = database._pragmas
 
-    def pragmas(connection: sqlite3.Connection) -> None:
+    def pragmas(connection: sqlite3.Connection, *_: float) -> None:
         original(connection)
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count={pages}")
