@@ -178,7 +178,7 @@ def test_a_child_loses_more_than_is_read_and_is_given_less() -> None:
 def test_the_data_is_read_only_when_asked() -> None:
     code = (
         "import vault.providers.catalogue as c, sys\n"
-        "assert c._embedded.cache_info().currsize == 0 and c._loaded is None\n"
+        "assert c._embedded.cache_info().currsize == 0 and c._said.loaded is None\n"
         "print(sorted(m for m in ('difflib', 'importlib.resources', 'httpx') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

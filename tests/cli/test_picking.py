@@ -179,6 +179,7 @@ def test_a_number_chooses_the_row_that_is_shown_with_it(real: Real, monkeypatch:
             child.expect_exact("Provider: ")
         child.sendline("3")
         child.expect_exact(f"{third}")
+        child.expect(r"\S: $")
         child.send("\x03")
         ended(child)
     assert third != "302ai"
